@@ -1,0 +1,1 @@
+"""Client of the Telegram Bot API on trio. It knows nothing of guarding groups."""

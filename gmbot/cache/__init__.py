@@ -1,0 +1,1 @@
+"""What makes look-ups rare: answers that are remembered for a while."""

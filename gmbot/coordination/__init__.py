@@ -1,0 +1,1 @@
+"""What several instances agree on: updates that were acknowledged before their end."""

@@ -1,0 +1,1 @@
+"""A simulated Telegram on loopback, for the demo, tests and benchmarks."""

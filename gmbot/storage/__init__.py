@@ -1,0 +1,1 @@
+"""The durable truth: records and where they are kept."""
