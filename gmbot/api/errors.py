@@ -152,7 +152,12 @@ _WORDS: tuple[tuple[str, type[Refusal]], ...] = (
     ("chat not found", ChatNotFound),
 )
 
-_CODES: Mapping[int, type[Refusal]] = {401: Unauthorized, 403: Forbidden, 409: Conflict}
+_CODES: Mapping[int, type[Refusal]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    409: Conflict,
+    421: Unauthorized,  # a local server that serves other tokens only
+}
 
 _TOO_MANY_REQUESTS = 429
 
@@ -173,7 +178,8 @@ def refusal(
     if migrate_to_chat_id is not None:
         return ChatMigrated(method, code, description, migrate_to_chat_id)
     if code == _TOO_MANY_REQUESTS:
-        return RetryAfter(method, code, description, 1.0 if retry_after is None else retry_after)
+        wait = 1.0 if retry_after is None else max(0.0, retry_after)
+        return RetryAfter(method, code, description, wait)
     if code in _CODES:
         return _CODES[code](method, code, description)
     words = description.lower()

@@ -94,6 +94,8 @@ class Message(msgspec.Struct, frozen=True, rename={"from_user": "from"}):
     poll: msgspec.Raw = _NONE
     venue: msgspec.Raw = _NONE
     location: msgspec.Raw = _NONE
+    giveaway: msgspec.Raw = _NONE
+    giveaway_winners: msgspec.Raw = _NONE
     invoice: msgspec.Raw = _NONE
 
     @property

@@ -1,0 +1,96 @@
+"""The command `gmbot`: run · check · sandbox.
+
+Exit statuses: 0 all went well, 1 it did not (one line says why), 2 the configuration or the command
+itself is wrong.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import trio
+
+from gmbot import __version__
+from gmbot.api.errors import Unauthorized
+from gmbot.app import run, unsupported
+from gmbot.check import check
+from gmbot.config import Config, ConfigError
+from gmbot.storage.errors import StorageError
+from gmbot.telemetry.logs import configure_logs
+
+OK, FAILED, WRONG = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Carry out one command; return its exit status."""
+    options = _parser().parse_args(arguments)
+    if options.command == "sandbox":
+        return _sandbox(stay=options.stay)
+    return _configured(options.command, environ)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gmbot", description="Guard Telegram groups.")
+    parser.add_argument("--version", action="version", version=f"gmbot {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("run", help="guard groups until SIGTERM or SIGINT")
+    commands.add_parser("check", help="say what is wrong with token, database, webhook and rights")
+    sandbox = commands.add_parser("sandbox", help="show the bot at work in a simulated Telegram")
+    sandbox.add_argument("--stay", action="store_true", help="keep both running after the story")
+    return parser
+
+
+def _configured(command: str, environ: Mapping[str, str]) -> int:
+    try:
+        config = Config.from_env(environ)
+    except ConfigError as error:
+        return _fail(WRONG, *error.problems)
+    if problems := unsupported(config):
+        return _fail(WRONG, *problems)
+    configure_logs(environment=config.environment, level=config.log_level, secrets=config.secrets)
+    try:
+        if command == "check":
+            return OK if trio.run(check, config) else FAILED
+        trio.run(run, config)
+    except (Unauthorized, StorageError, OSError, ExceptionGroup) as error:
+        reasons = [_reason(leaf) for leaf in _leaves(error)]
+        if None in reasons:
+            raise  # none of those that a person can mend: a fault of ours, to be seen whole
+        return _fail(FAILED, *dict.fromkeys(reason for reason in reasons if reason))
+    return OK
+
+
+def _sandbox(*, stay: bool) -> int:
+    # Only here, so that a bot in production never loads a simulated Telegram.
+    from gmbot.sandbox.story import tell  # noqa: PLC0415 - see above
+
+    went_well = False
+    try:
+        went_well = trio.run(partial(tell, stay=stay))
+    except* KeyboardInterrupt:
+        pass
+    return OK if went_well else FAILED
+
+
+def _leaves(error: Exception) -> list[Exception]:
+    if isinstance(error, ExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]
+
+
+def _reason(error: Exception) -> str | None:
+    match error:
+        case Unauthorized():
+            return "Telegram refuses BOT_TOKEN: copy it anew from @BotFather"
+        case StorageError() | OSError():
+            return str(error)
+        case _:
+            return None
+
+
+def _fail(status: int, *lines: str) -> int:
+    for line in lines:
+        print(f"gmbot: {line}", file=sys.stderr)  # noqa: T201 - what a command says
+    return status

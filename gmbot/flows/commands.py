@@ -1,0 +1,57 @@
+"""Reading commands: pure, junk in, nothing or a clear problem out."""
+
+import re
+from typing import NamedTuple
+
+# Up to 32 letters, digits and underscores, in groups perhaps with @botname behind it.
+# The source is core.telegram.org/bots/features, “Commands”.
+_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@(\w+))?(?:\s+(.*))?\s*\Z", re.DOTALL)
+
+# Usernames: 4 (bought ones) to 32 of A-Z a-z 0-9 _, the first a letter.
+_USERNAME = r"[A-Za-z][A-Za-z0-9_]{3,31}"
+_HOST = r"(?:https?://)?(?:www\.)?(?:t\.me|telegram\.me|telegram\.dog)/"
+_NAMED = re.compile(rf"(?:@|{_HOST}(?:s/)?)({_USERNAME})(?:/\d*)?(?:\?\S*)?\Z", re.IGNORECASE)
+_PRIVATE = re.compile(rf"{_HOST}c/(\d{{5,13}})(?:/\S*)?\Z", re.IGNORECASE)
+_INVITE = re.compile(rf"{_HOST}(?:\+|joinchat/)\S+\Z", re.IGNORECASE)
+# Ids of channels and supergroups: -100 and up to 13 digits (tdlib/td, DialogId.h).
+_ID = re.compile(r"-100\d{5,13}\Z")
+
+
+class Command(NamedTuple):
+    """A command to this bot, its name in lower case, and the words behind it."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+class ChannelNotNamed(Exception):
+    """A word does not name a channel in a way that can be looked up."""
+
+    def __init__(self, *, invite: bool) -> None:
+        super().__init__()
+        self.invite = invite  # an invite link: it names a channel only to those who follow it
+
+
+def parse_command(text: str | None, username: str | None) -> Command | None:
+    """Return the command that a message gives this bot, or None."""
+    match = _COMMAND.match(text or "")
+    if match is None:
+        return None
+    name, addressee, rest = match.groups()
+    if addressee is not None and addressee.lower() != (username or "").lower():
+        return None
+    return Command(name.lower(), tuple((rest or "").split()))
+
+
+def parse_channel(word: str) -> int | str:
+    """Return a channel's id, or its public name with @, as getChat takes it.
+
+    Takes @name, -100… and t.me links. Raises ChannelNotNamed.
+    """
+    if match := _NAMED.match(word):
+        return f"@{match[1]}"
+    if match := _PRIVATE.match(word):
+        return int(f"-100{match[1]}")
+    if _ID.match(word):
+        return int(word)
+    raise ChannelNotNamed(invite=_INVITE.match(word) is not None)

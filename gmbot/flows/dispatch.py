@@ -1,0 +1,289 @@
+"""Runs flows: each person's in order, persons side by side, bounded, one failure boundary.
+
+An update is acknowledged when memory decided it, when its flow has ended, or when it is stored. A
+flow that takes more than 2 s is stored and goes on from where it is; one that fails is stored to be
+tried again. So nothing is lost, and nobody waits for the slow.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from enum import StrEnum
+from functools import partial
+from math import inf
+
+import msgspec
+import structlog
+import trio
+from structlog.contextvars import bind_contextvars
+
+from gmbot.api.errors import CircuitOpen, NetworkFailure, RetryAfter, ServerUnavailable
+from gmbot.api.records import MalformedUpdate
+from gmbot.api.source import Received, read_update
+from gmbot.api.types import Update
+from gmbot.coordination.pending import PendingUpdates
+from gmbot.flows.routes import Flow, Routes
+from gmbot.guard.membership import MembershipUnknown
+from gmbot.storage.errors import StorageUnavailable, StorageUnusable
+from gmbot.storage.records import PendingUpdate
+from gmbot.telemetry import events
+from gmbot.telemetry.metrics import ErrorType, Metrics, UpdateOutcome
+
+PATIENCE = 2.0  # seconds until a flow's update is stored and acknowledged
+ROOM = 500  # flows at work at once; at this bound the source waits
+
+# Seconds until a person whose membership is in doubt is looked at again; then they are left alone.
+DOUBT = (5.0, 30.0, 120.0, 600.0)
+# Seconds until a flow whose dependency was away is tried again; this counts no attempt.
+AWAY = 5.0
+# Seconds until a flow that failed by itself is tried again; then its update is given up as poison.
+POISON = (1.0, 5.0, 30.0, 120.0)
+# Seconds between two tries to store an update while the database is away.
+STORE_AGAIN = 1.0
+
+log = structlog.get_logger()
+
+
+class Failure(StrEnum):
+    """Why a flow did not end well."""
+
+    DOUBT = "doubt"  # a membership could not be found out
+    AWAY = "away"  # something it depends on does not answer
+    POISON = "poison"  # its own error
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What is to be done with an update whose flow failed; `delay` None: give it up."""
+
+    failure: Failure
+    attempts: int
+    delay: float | None
+
+
+def judge(errors: Sequence[Exception], attempts: int) -> Verdict:
+    """Decide what follows from a flow's failure after so many counted attempts. Pure.
+
+    Poison is a flow's own error: a dependency that is away counts nothing.
+    """
+    if any(isinstance(error, MembershipUnknown) for error in errors):
+        return _next(attempts, DOUBT, Failure.DOUBT)
+    if all(isinstance(error, _AWAY) for error in errors):
+        return Verdict(Failure.AWAY, attempts, AWAY)
+    return _next(attempts, POISON, Failure.POISON)
+
+
+_DATABASE_AWAY = (StorageUnavailable, StorageUnusable)
+_AWAY = (NetworkFailure, ServerUnavailable, CircuitOpen, RetryAfter, *_DATABASE_AWAY)
+
+
+def _next(attempts: int, schedule: tuple[float, ...], failure: Failure) -> Verdict:
+    delay = schedule[attempts] if attempts < len(schedule) else None
+    return Verdict(failure, attempts + 1, delay)
+
+
+class Dispatch:
+    """Takes updates from a source, and from what was stored, and runs their flows."""
+
+    def __init__(
+        self, routes: Routes, pending: PendingUpdates, nursery: trio.Nursery, *, metrics: Metrics
+    ) -> None:
+        self._routes = routes
+        self._pending = pending
+        self._nursery = nursery
+        self._metrics = metrics
+        self._room = trio.CapacityLimiter(ROOM)
+        self._last_of: dict[int, _Work] = {}  # by person
+        self._works: dict[int, _Work] = {}  # by update
+
+    def decide(self, update: Update) -> bool:
+        """Whether memory alone says that there is nothing to do."""
+        if self._routes.decide(update):
+            self._metrics.update(UpdateOutcome.HANDLED)
+            return True
+        return False
+
+    async def accept(self, received: Received, done: Callable[[], None]) -> None:
+        """Run an update's flow in a task of its own, or store it where there is no room."""
+        work = _Work(received, done)
+        while True:
+            try:
+                self._room.acquire_on_behalf_of_nowait(work)
+            except trio.WouldBlock:
+                with suppress(*_DATABASE_AWAY):
+                    await self._pending.shelve(work.update_id, received.payload)
+                    done()
+                    return
+                await trio.sleep(STORE_AGAIN)
+            else:
+                self._start(work)
+                return
+
+    async def resume(self, stored: PendingUpdate) -> None:
+        """Run the flow of an update that was stored; wait while there is no room."""
+        received = read_update(stored.payload)
+        if isinstance(received, MalformedUpdate):  # only where another version stored it
+            log.error(events.UPDATE_MALFORMED, update_id=stored.update_id)
+            await self._pending.finish(stored.update_id)
+            return
+        work = _Work(received, None, attempts=stored.attempts)
+        await self._room.acquire_on_behalf_of(work)
+        self._start(work)
+
+    @property
+    def at_work(self) -> int:
+        """How many flows are at work."""
+        return len(self._works)
+
+    async def drain(self) -> None:
+        """Wait until no flow is at work; each is stored at once. For after the source has stopped.
+
+        The caller sets a deadline, and cancels the nursery then: what is stored goes on in the next
+        run, what is not comes again from Telegram.
+        """
+        for work in self._works.values():
+            work.patience.deadline = -inf
+        while self._works:
+            await next(iter(self._works.values())).ended.wait()
+
+    def _start(self, work: "_Work") -> None:
+        flow = self._routes.flow_of(work.received.update)
+        in_hand = self._works.get(work.update_id)
+        if flow is None or in_hand is not None:
+            self._room.release_on_behalf_of(work)
+            if in_hand is not None:
+                in_hand.stand_in_for(work)  # stored meanwhile, and given again by the source
+            else:
+                work.acknowledge()
+            return
+        before = self._last_of.get(flow.person)
+        self._last_of[flow.person] = work
+        self._works[work.update_id] = work
+        self._nursery.start_soon(
+            self._run, work, flow, before, name=f"update {work.update_id} {flow.name}"
+        )
+
+    async def _run(self, work: "_Work", flow: Flow, before: "_Work | None") -> None:
+        bind_contextvars(update_id=work.update_id, flow=flow.name)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(
+                    self._store_when_slow, work, name=f"patience with update {work.update_id}"
+                )
+                if before is not None:
+                    await before.ended.wait()
+                verdict = await self._try(work, flow)
+                nursery.cancel_scope.cancel()
+            await self._settle(work, verdict)
+        finally:
+            work.ended.set()
+            if self._last_of.get(flow.person) is work:
+                del self._last_of[flow.person]
+            del self._works[work.update_id]
+            self._room.release_on_behalf_of(work)
+
+    async def _try(self, work: "_Work", flow: Flow) -> Verdict | None:
+        """Run the flow; the one place that catches what it raises. None: it went well."""
+        try:
+            await flow.run()
+        except Exception as error:  # noqa: BLE001 - the one failure boundary
+            verdict = judge(_leaves(error), work.attempts)
+            if verdict.failure is Failure.POISON:
+                self._metrics.error(ErrorType.FLOW)
+            if work.attempts == 0 and not work.is_resumed:
+                _say(verdict, error)
+            return verdict
+        return None
+
+    async def _store_when_slow(self, work: "_Work") -> None:
+        with work.patience:
+            await trio.sleep(PATIENCE)
+        if work.is_stored:
+            return
+        await self._store(work)
+        log.info(events.FLOW_STORED)
+        work.acknowledge()
+
+    async def _settle(self, work: "_Work", verdict: Verdict | None) -> None:
+        """Do with the update what its flow's end asks for, then acknowledge it."""
+        if verdict is None or verdict.delay is None:
+            outcome = UpdateOutcome.HANDLED
+            if verdict is not None:
+                outcome = UpdateOutcome.GIVEN_UP
+                log.error(
+                    events.UPDATE_GIVEN_UP, attempts=verdict.attempts, failure=verdict.failure
+                )
+            if work.is_stored:
+                await _insist(partial(self._pending.finish, work.update_id))
+        else:
+            outcome = UpdateOutcome.STORED
+            await self._store(work)
+            await _insist(
+                partial(
+                    self._pending.put_off,
+                    work.update_id,
+                    attempts=verdict.attempts,
+                    delay=verdict.delay,
+                )
+            )
+        self._metrics.update(outcome)
+        work.acknowledge()
+
+    async def _store(self, work: "_Work") -> None:
+        # Marked first: a write that is cancelled may have happened.
+        work.is_stored = True
+        await _insist(partial(self._pending.keep, work.update_id, work.received.payload))
+
+
+class _Work:
+    """One update in hand."""
+
+    def __init__(
+        self, received: Received, done: Callable[[], None] | None, *, attempts: int = 0
+    ) -> None:
+        self.received = received
+        self.update_id = received.update.update_id
+        self.attempts = attempts
+        self.is_resumed = done is None
+        self.is_stored = self.is_resumed
+        self.ended = trio.Event()
+        self.patience = trio.CancelScope()
+        self._is_acknowledged = self.is_resumed
+        self._done = [] if done is None else [done]
+
+    def acknowledge(self) -> None:
+        """Tell the source, once, that it may forget the update."""
+        self._is_acknowledged = True
+        for done in self._done:
+            done()
+        self._done.clear()
+
+    def stand_in_for(self, other: "_Work") -> None:
+        """Acknowledge the same update, given again, together with this one."""
+        self._done.extend(other._done)  # noqa: SLF001 - one of us
+        if self._is_acknowledged:
+            self.acknowledge()
+
+
+async def _insist(write: Callable[[], Awaitable[None]]) -> None:
+    """Write until the database takes it; meanwhile the source waits for this update."""
+    while True:
+        try:
+            await write()
+        except _DATABASE_AWAY:
+            await trio.sleep(STORE_AGAIN)
+        else:
+            return
+
+
+def _leaves(error: Exception) -> list[Exception]:
+    if isinstance(error, ExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]
+
+
+def _say(verdict: Verdict, error: Exception) -> None:
+    if verdict.failure is Failure.DOUBT:
+        log.info(events.MEMBERSHIP_UNKNOWN, reason=str(error))
+    elif verdict.failure is Failure.AWAY:
+        log.warning(events.FLOW_FAILED, failure=verdict.failure, reason=str(_leaves(error)[0]))
+    else:
+        log.error(events.FLOW_FAILED, failure=verdict.failure, exc_info=error)

@@ -1,0 +1,88 @@
+"""Who is exempt: never touched, whatever channels they are in.
+
+What the message itself tells is a pure rule; whether a person is owner or admin is asked only
+where a channel is missing.
+"""
+
+from enum import StrEnum
+from random import Random
+
+from gmbot.api.client import BotApi
+from gmbot.api.types import TELEGRAM, ChatMember, Message
+from gmbot.cache.memory import MemoryCache, Ttl
+from gmbot.guard.policies import Policy
+
+# An admin without the channel is asked about once a minute, not with each message.
+ADMIN_TTL = Ttl(60.0, 0.15)
+CAPACITY = 20_000
+
+
+class Exemption(StrEnum):
+    """Why somebody is left alone."""
+
+    SERVICE = "service"  # not written by anybody: joins, pins, titles, and kinds we do not know
+    TELEGRAM = "telegram"  # Telegram's own account
+    BOT = "bot"
+    ANONYMOUS_ADMIN = "anonymous_admin"  # writes as the group itself
+    LINKED_CHANNEL = "linked_channel"  # its posts come into the discussion group by themselves
+    CHANNEL = "channel"  # writes as a channel: nobody whose membership could be looked up
+    ADMIN = "admin"
+
+
+def exemption_of_message(message: Message, policy: Policy) -> Exemption | None:
+    """Return why a message's sender is exempt, as far as the message tells; None: look further."""
+    if not message.is_content:
+        return Exemption.SERVICE
+    if message.is_automatic_forward:
+        return Exemption.LINKED_CHANNEL
+    sender = message.sender_chat
+    if sender is not None:
+        if sender.id == message.chat.id:
+            return Exemption.ANONYMOUS_ADMIN
+        if sender.id in policy.channel_ids:
+            return Exemption.LINKED_CHANNEL
+        return Exemption.CHANNEL
+    person = message.from_user
+    if person is None:
+        return Exemption.SERVICE
+    if person.id == TELEGRAM:
+        return Exemption.TELEGRAM
+    if person.is_bot:
+        return Exemption.BOT
+    return None
+
+
+def exemption_of_member(member: ChatMember) -> Exemption | None:
+    """Return why a member of the group is exempt by their standing there."""
+    if member.user.is_bot:
+        return Exemption.BOT
+    return Exemption.ADMIN if member.is_admin else None
+
+
+class Roles:
+    """Who is owner or admin of which group, as far as it is known and can be found out."""
+
+    def __init__(self, api: BotApi, *, random: Random) -> None:
+        self._api = api
+        self._admins: MemoryCache[tuple[int, int], bool] = MemoryCache(
+            capacity=CAPACITY, random=random
+        )
+
+    def is_known_admin(self, group_id: int, user_id: int) -> bool:
+        """Whether memory alone says that a person is exempt by their standing."""
+        return self._admins.get((group_id, user_id)) is not None
+
+    async def standing(self, group_id: int, user_id: int) -> ChatMember:
+        """Ask for a person's standing in a group. Raises an ApiError."""
+        member = await self._api.get_chat_member(group_id, user_id)
+        if member.is_admin:
+            self._admins.put((group_id, user_id), True, ADMIN_TTL)
+        return member
+
+    def note(self, group_id: int, member: ChatMember) -> None:
+        """Remember what Telegram just told of a member."""
+        key = group_id, member.user.id
+        if member.is_admin:
+            self._admins.put(key, True, ADMIN_TTL)
+        else:
+            self._admins.drop(key)

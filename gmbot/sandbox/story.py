@@ -1,0 +1,207 @@
+"""A short story: the real bot guards a group of the simulated Telegram, told as a chat.
+
+Each step does what people do, waits until what should follow is seen, and says how long that took.
+"""
+
+import signal
+import tempfile
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from gmbot.sandbox.chats import Message, Press
+from gmbot.sandbox.journal import Entry
+from gmbot.sandbox.process import BotProcess, run_bot
+from gmbot.sandbox.telegram import Telegram
+
+PATIENCE = 15.0  # seconds for a step; with the limits on, the slowest takes a few
+LOOK_EVERY = 0.005  # seconds between two looks whether a step is done
+
+Say = Callable[[str], None]
+_print: Say = partial(print, flush=True)
+
+
+async def tell(*, stay: bool = False, say: Say = _print) -> bool:
+    """Tell the story; return whether each step showed what it should."""
+    async with trio.open_nursery() as nursery:
+        telegram = Telegram()
+        await nursery.start(telegram.serve)
+        with tempfile.TemporaryDirectory(prefix="gmbot-sandbox-") as directory:
+            async with run_bot(telegram, Path(directory)) as bot:
+                story = Story(telegram, bot, say)
+                went_well = await story.tell()
+                if stay:
+                    await _stay(telegram, directory, say)
+        nursery.cancel_scope.cancel()
+    return went_well
+
+
+async def _stay(telegram: Telegram, directory: str, say: Say) -> None:
+    """Keep both running until Ctrl+C or SIGTERM."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        say(f"\nBoth keep running. The simulated Bot API is at {telegram.base_url},")
+        say(f"the bot's log and database are in {directory}. Press Ctrl+C to end.")
+        async for _ in signals:
+            return
+
+
+class NotShown(Exception):
+    """A step did not show what it should; the text says why."""
+
+
+class Story:
+    """Who takes part, and what happens."""
+
+    def __init__(self, telegram: Telegram, bot: BotProcess, say: Say) -> None:
+        self._telegram = telegram
+        self._process = bot
+        self._say = say
+        self._told = 0
+        self._well = True
+        world = self._world = telegram.world
+        self.anna = world.person("Anna")
+        self.mia = world.person("Mia")
+        self.bob = world.person("Bob")
+        self.group = world.supergroup(
+            "Garden friends",
+            creator=self.anna,
+            members=[self.bob],
+            admins=[self.mia, telegram.bot],
+        )
+        self.channel = world.channel(
+            "Garden news", username="garden_news", creator=self.anna, admins=[telegram.bot]
+        )
+        self._told = len(world.journal)
+
+    async def tell(self) -> bool:
+        """Play all steps; return whether each showed what it should."""
+        self._say(
+            "The real bot, against a simulated Telegram. In [brackets] is what the bot did.\n"
+        )
+        steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("The bot starts", self._start),
+            ("An admin protects the group", self._protect),
+            (
+                "A stranger writes: muted, the message deleted, a notice in its place",
+                self._stranger,
+            ),
+            ("Pressing without having joined changes nothing", self._press_too_early),
+            ("After joining, the press releases", self._join_and_press),
+            ("Who is in the channel writes freely", self._write_freely),
+            ("A moderator is left alone, in the channel or not", self._moderator),
+        ]
+        for title, step in steps:
+            self._well = await self._play(title, step) and self._well
+        for violation in self._telegram.violations:
+            self._well = False
+            self._say(f"   ✗ {violation.what}: {violation.problem}")
+        self._say("All as it should be." if self._well else "Not as it should be.")
+        return self._well
+
+    async def _play(self, title: str, step: Callable[[], Awaitable[None]]) -> bool:
+        self._say(title)
+        began = trio.current_time()
+        try:
+            with trio.fail_after(PATIENCE):
+                await step()
+            verdict = f"   ✓ {(trio.current_time() - began) * 1000:.0f} ms"
+        except trio.TooSlowError:
+            verdict = f"   ✗ not seen within {PATIENCE:.0f} s"
+        except NotShown as error:
+            verdict = f"   ✗ {error}"
+        self._tell_journal()
+        self._say(f"{verdict}\n")
+        return "✓" in verdict
+
+    async def _start(self) -> None:
+        await self._until(lambda: self._telegram.log.counts["getWebhookInfo"] > 0)
+
+    async def _protect(self) -> None:
+        self.anna.command(self.group, "/protect @garden_news")
+        await self._until(lambda: any("protected" in text for text in self.group.texts()))
+
+    async def _stranger(self) -> None:
+        message = self.bob.write(self.group, "Buy my seeds! 🌱")
+        began = trio.current_time()
+        await self._until(
+            lambda: message.deleted and not self._world.can_write(self.bob, self.group)
+        )
+        self._tell_journal()
+        self._say(f"   ✓ muted and deleted after {(trio.current_time() - began) * 1000:.0f} ms")
+        await self._until(lambda: self._notice() is not None)
+
+    async def _press_too_early(self) -> None:
+        press = await self._press()
+        await self._until(lambda: press.answered and press.show_alert)
+        await self._until(lambda: not self._world.can_write(self.bob, self.group))
+
+    async def _join_and_press(self) -> None:
+        self.bob.join(self.channel)
+        await self._until(lambda: self._is_all_confirmed)
+        press = await self._press()
+        await self._until(
+            lambda: (
+                press.answered
+                and not press.show_alert
+                and self._world.can_write(self.bob, self.group)
+                and self._notice() is None
+            )
+        )
+
+    async def _write_freely(self) -> None:
+        await self._left_alone(lambda: self.bob.write(self.group, "Hello everybody!"))
+
+    async def _moderator(self) -> None:
+        await self._left_alone(lambda: self.mia.write(self.group, "Welcome, Bob."))
+        await self._until(lambda: self._world.can_write(self.mia, self.group))
+
+    async def _left_alone(self, write: Callable[[], Message]) -> None:
+        deeds = len(self._world.journal) + 1
+        message = write()
+        await self._until(lambda: self._is_all_confirmed)
+        await self._until(lambda: not message.deleted and len(self._world.journal) == deeds)
+
+    async def _press(self) -> Press:
+        notice = self._notice()
+        if notice is None:
+            raise NotShown("there is no notice to press")
+        return self.bob.press(notice, "I have joined")
+
+    def _notice(self) -> Message | None:
+        notices = [m for m in self.group.visible() if m.sender is self._telegram.bot and m.markup]
+        return notices[-1] if notices else None
+
+    @property
+    def _is_all_confirmed(self) -> bool:
+        """Whether the bot has told Telegram that every update so far is done with."""
+        return self._telegram.outlet().queue.pending_count == 0
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            if self._process.process.poll() is not None:
+                last_words = "\n   ".join(self._process.log.splitlines()[-10:])
+                raise NotShown(f"the bot has ended; its last words:\n   {last_words}")
+            await trio.sleep(LOOK_EVERY)
+
+    def _tell_journal(self) -> None:
+        for entry in list(self._world.journal)[self._told :]:
+            self._say(_line(entry))
+        self._told = len(self._world.journal)
+
+
+# How the journal's plainer words read in a story.
+_DEEDS = {
+    "deleted": "deleted a message of",
+    "restricted": "muted",
+    "lifted the restriction of": "released",
+}
+
+
+def _line(entry: Entry) -> str:
+    who = f"[{entry.who}]" if entry.by_bot else entry.who
+    words = " ".join(part for part in (_DEEDS.get(entry.deed, entry.deed), entry.whom) if part)
+    text = f": {entry.text}" if entry.text else ""
+    line = f"   {entry.chat or 'private':<16}{who:<10}{words}{text}"
+    return line.replace("\n", "\n" + " " * 29)

@@ -1,0 +1,188 @@
+"""Records as rows, and rows as records: the border between our words and a database's columns."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from gmbot.storage.records import (
+    Channel,
+    Group,
+    Notice,
+    NoticeState,
+    Owner,
+    PendingUpdate,
+    ProtectedGroup,
+    Restriction,
+    RestrictionState,
+)
+
+Row = Sequence[Any]  # as a driver gives it: the columns of the texts in sql.py
+
+
+def clean(text: str) -> str:
+    """Return text that every database can hold.
+
+    Surrogates that belong together are joined; what is left of them, and NUL (which PostgreSQL
+    refuses), becomes U+FFFD.
+    """
+    if not text.isprintable():
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        text = text.replace("\0", "\ufffd")
+    return text
+
+
+def clean_or_none(text: str | None) -> str | None:
+    """Return `clean(text)`, or None for None."""
+    return None if text is None else clean(text)
+
+
+def to_json(value: object) -> str:
+    """Return a value of dicts, lists and plain values as JSON that every database can hold."""
+    return msgspec.json.encode(_clean_all(value)).decode()
+
+
+def _clean_all(value: object) -> object:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {_clean_all(key): _clean_all(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean_all(part) for part in value]
+    return value
+
+
+def first_version(now: float) -> int:
+    """Return the version of a new row: the time in µs, since none is used twice for one key."""
+    return int(now * 1_000_000)
+
+
+def of_owner(owner: Owner, now: float) -> Row:
+    """Return the columns of SAVE_OWNER."""
+    return owner.user_id, clean_or_none(owner.username), now, now
+
+
+def of_group(group: Group, now: float) -> Row:
+    """Return the columns of SAVE_GROUP."""
+    params = to_json(group.params)
+    return group.group_id, group.owner_id, clean(group.title), group.enabled, params, now, now
+
+
+def of_channel(channel: Channel, now: float) -> Row:
+    """Return the columns of SAVE_CHANNEL."""
+    return (
+        channel.channel_id,
+        clean(channel.title),
+        clean_or_none(channel.username),
+        clean_or_none(channel.invite_link),
+        now,
+        now,
+    )
+
+
+def of_new_restriction(wanted: Restriction, now: float) -> Row:
+    """Return the columns of ADD_RESTRICTION."""
+    return (
+        wanted.group_id,
+        wanted.user_id,
+        clean(wanted.name),
+        RestrictionState.WANTED.value,
+        first_version(now),
+        None if wanted.before is None else to_json(wanted.before),
+        wanted.until_date,
+        now,
+        now,
+    )
+
+
+def next_notice(notice: Notice, now: float) -> Notice:
+    """Return the notice as it will be stored: with its next version, with names cleaned."""
+    return msgspec.structs.replace(
+        notice,
+        people=tuple((user_id, clean(name)) for user_id, name in notice.people),
+        version=notice.version + 1 if notice.version else first_version(now),
+    )
+
+
+def of_notice(notice: Notice, now: float) -> Row:
+    """Return the columns of ADD_NOTICE, which are the first of CHANGE_NOTICE."""
+    return (
+        notice.message_id,
+        to_json(notice.people),
+        notice.state.value,
+        notice.version,
+        notice.expires_at,
+        now,
+        notice.group_id,
+    )
+
+
+def of_update(update: PendingUpdate, claimed_by: str, claimed_to: float, now: float) -> Row:
+    """Return the columns of STORE_UPDATE."""
+    return (
+        update.update_id,
+        update.payload,
+        update.attempts,
+        update.available_at,
+        claimed_by,
+        claimed_to,
+        now,
+    )
+
+
+def read_groups(rows: Iterable[Row]) -> list[ProtectedGroup]:
+    """Gather groups with their channels; the rows of one group follow each other.
+
+    A channel that many groups require is one object, since thousands of groups may.
+    """
+    known: dict[int, Channel] = {}
+    groups: list[ProtectedGroup] = []
+    group: Group | None = None
+    channels: list[Channel] = []
+    for row in rows:
+        if group is None or row[0] != group.group_id:
+            if group is not None:
+                groups.append(ProtectedGroup(group, tuple(channels)))
+            group, channels = _read_group(row), []
+        if row[5] is not None:
+            channels.append(known.setdefault(row[5], Channel(*row[5:])))
+    if group is not None:
+        groups.append(ProtectedGroup(group, tuple(channels)))
+    return groups
+
+
+_read_params = msgspec.json.Decoder(dict[str, Any]).decode
+_read_before = msgspec.json.Decoder(dict[str, bool]).decode
+_read_people = msgspec.json.Decoder(tuple[tuple[int, str], ...]).decode
+
+
+def _read_group(row: Row) -> Group:
+    return Group(row[0], row[1], row[2], bool(row[3]), _read_params(row[4]))
+
+
+def read_restriction(row: Row) -> Restriction:
+    """Read a row of restrictions."""
+    group_id, user_id, name, state, version, before, until_date = row
+    return Restriction(
+        group_id,
+        user_id,
+        name,
+        RestrictionState(state),
+        version,
+        None if before is None else _read_before(before),
+        until_date,
+    )
+
+
+def read_notice(row: Row) -> Notice:
+    """Read a row of notices."""
+    group_id, message_id, people, state, version, expires_at = row
+    return Notice(
+        group_id, message_id, _read_people(people), NoticeState(state), version, expires_at
+    )
+
+
+def read_update(row: Row) -> PendingUpdate:
+    """Read a row of pending_updates."""
+    update_id, payload, attempts, available_at = row
+    return PendingUpdate(update_id, bytes(payload), attempts, available_at)

@@ -1,0 +1,25 @@
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from gmbot.storage.protocol import Storage
+from gmbot.storage.sqlite import open_sqlite
+
+# Opens the database of that name, made on first use; names of one test do not meet another's.
+OpenStorage = Callable[[str], AbstractAsyncContextManager[Storage]]
+
+
+@pytest.fixture(params=["sqlite"])
+def open_storage(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStorage:
+    def open_by_name(name: str) -> AbstractAsyncContextManager[Storage]:
+        return open_sqlite(str(tmp_path / f"{name}.db"))
+
+    return open_by_name
+
+
+@pytest.fixture
+async def storage(open_storage: OpenStorage) -> AsyncIterator[Storage]:
+    async with open_storage("gmbot") as storage:
+        yield storage
