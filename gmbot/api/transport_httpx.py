@@ -6,7 +6,8 @@ configuration comes later.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx
 import trio
@@ -66,7 +67,8 @@ class Pool:
                     "connect": timeouts.connect,
                     "write": timeouts.write,
                     "read": read_timeout,
-                }
+                },
+                "trace": _Handshake(),
             },
         )
         async with self._slots:
@@ -112,6 +114,19 @@ class _Body(httpx.AsyncByteStream):
         if not self._pieces:
             raise StopAsyncIteration
         return self._pieces.pop()
+
+
+class _Handshake:
+    """Closes a connection whose handshake was cancelled, which httpcore leaves to the collector."""
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._connection = info["return_value"]
+        elif event == "connection.start_tls.failed":
+            await self._connection.aclose()
 
 
 def _silence() -> None:

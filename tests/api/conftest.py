@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import pytest
 import trio
 import trustme
 
+from gmbot.api.errors import NetworkFailure
+from gmbot.api.transport import TRANSPORTS, Transport, open_transport
+from gmbot.config import Secret
+
 if TYPE_CHECKING:
     Script = Callable[["Peer"], Awaitable[None]]
+    Opener = Callable[..., AbstractAsyncContextManager[Transport]]
+
+TOKEN = "123456789:AAsecret-of-the-tests_0123456789abcd"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -30,6 +40,7 @@ class Peer:
 
     def __init__(self, stream: trio.abc.Stream, number: int) -> None:
         self.number = number
+        self.target = ""
         self._stream = stream
         self._buffer = bytearray()
 
@@ -40,10 +51,10 @@ class Peer:
         head, _, rest = bytes(self._buffer).partition(b"\r\n\r\n")
         self._buffer[:] = rest
         first, *lines = head.decode("ascii").split("\r\n")
-        verb, target, version = first.split(" ")
+        verb, self.target, version = first.split(" ")
         assert version == "HTTP/1.1"
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-        return verb, target, headers
+        return verb, self.target, headers
 
     async def read_body(self, length: int) -> bytes:
         while len(self._buffer) < length:
@@ -201,9 +212,70 @@ class Authority:
 
 @pytest.fixture
 async def serve(nursery: trio.Nursery) -> Serve:
+    nursery.start_soon(_lose_patience)
     return Serve(nursery)
+
+
+async def _lose_patience() -> None:
+    await trio.sleep(30)
+    raise trio.TooSlowError
 
 
 @pytest.fixture(scope="session")
 def authority() -> Authority:
     return Authority()
+
+
+@pytest.fixture
+def token() -> str:
+    return TOKEN
+
+
+@pytest.fixture(params=list(TRANSPORTS))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def opened(name: str, caplog: pytest.LogCaptureFixture) -> Iterator[Opener]:
+    """Open the transport in question; the token must not be in the log afterwards."""
+    for logger in ("", "httpx", "httpcore", "httpcore.http11", "httpcore.connection", "asks"):
+        caplog.set_level(logging.DEBUG, logger=logger)
+    yield partial(open_transport, name, token=Secret(TOKEN), connections=2)
+    for record in caplog.get_records("call"):
+        assert TOKEN not in f"{record.getMessage()} {vars(record)}"
+
+
+class FailureOf(Protocol):
+    async def __call__(
+        self, transport: Transport, body: bytes = b"{}", *, read_timeout: float = 30.0
+    ) -> NetworkFailure: ...
+
+
+@pytest.fixture
+def failure_of() -> FailureOf:
+    """Return the failure of a call, having looked for the token in all that hangs on it."""
+
+    async def fail(
+        transport: Transport, body: bytes = b"{}", *, read_timeout: float = 30.0
+    ) -> NetworkFailure:
+        with pytest.raises(NetworkFailure) as caught:
+            await transport.post("getMe", body, read_timeout=read_timeout)
+        for error in _chain(caught.value):
+            shown = f"{error} {error!r} {vars(error)}"
+            assert TOKEN not in shown
+            assert "://" not in shown
+        assert caught.value.__context__ is caught.value.__cause__ is None
+        return caught.value
+
+    return fail
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    if error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                yield from _chain(inner)
+        yield from _chain(error.__cause__)
+        yield from _chain(error.__context__)

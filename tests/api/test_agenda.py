@@ -1,5 +1,5 @@
 import hypothesis.strategies as st
-from hypothesis import given
+from hypothesis import given, settings
 
 from gmbot.api.agenda import Agenda
 
@@ -8,6 +8,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_the_smallest_key_comes_first_whatever_was_moved_or_taken_off(
     steps: list[tuple[str, int, int]],

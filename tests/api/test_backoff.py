@@ -1,7 +1,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gmbot.api.backoff import Backoff
@@ -15,6 +15,7 @@ def test_it_doubles_up_to_its_maximum() -> None:
     assert delays == [0.5, 1, 2, 16, 30, 30]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers())
 def test_it_strays_by_its_jitter_at_most_and_never_below_nothing(attempt: int, seed: int) -> None:
     plain = Backoff(base=0.1, maximum=30.0, jitter=0.0).delay(attempt, Random(seed))

@@ -432,7 +432,7 @@ def test_a_freeze_that_is_over_is_forgotten() -> None:
 def test_memory_stays_bounded_however_many_groups_are_seen() -> None:
     turns = Turns(None, group_rates())
     most = 0
-    for number in range(100_000):
+    for number in range(50_000):
         now = number / 20
         turns.enter(-1 - number, Priority.NOTICE, now)
         assert isinstance(turns.next(now), Turn)
@@ -441,6 +441,30 @@ def test_memory_stays_bounded_however_many_groups_are_seen() -> None:
     # A second token comes after 4.6 s, so some 92 of 20 a second cannot be forgotten yet.
     assert most <= KEPT + 200
     assert len(turns._ready._heap) + len(turns._asleep._heap) < 200
+
+
+def test_memory_goes_down_after_a_rush() -> None:
+    turns = Turns(None, group_rates())
+    for number in range(5 * KEPT):
+        turns.freeze(-1 - number, 10.0, 0.0)
+    most = turns.statistics(0.0).chats
+
+    for number in range(5 * KEPT):
+        turns.freeze(-1_000_000 - number, 0.0, 20.0 + number)
+
+    assert most == 5 * KEPT
+    assert turns.statistics(20.0).chats <= KEPT + 2
+
+
+def test_it_is_not_asked_again_before_the_kind_is_free() -> None:
+    turns = Turns(overall(), group_rates())
+    for _ in range(2):
+        turns.enter(-1, Priority.NOTICE, 0.0)
+    first = turns.next(0.0)
+    turns.freeze(None, 100.0, 0.0)
+
+    assert isinstance(first, Turn)
+    assert turns.next(0.0) == 100.0
 
 
 def test_a_forgotten_group_has_no_more_than_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
