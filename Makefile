@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install sandbox run test check format lock clean
+.PHONY: install sandbox run test check bench format lock clean
 
 install: $(READY)
 
@@ -30,6 +30,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Updates a second on this machine; see the text at the top of the module.
+bench: $(READY)
+	$(BIN)/python -m tests.bench.throughput
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -14,11 +14,13 @@ import trio
 
 from gmbot import __version__
 from gmbot.api.errors import Unauthorized
+from gmbot.api.transport import TransportMissingError
 from gmbot.app import run, unsupported
 from gmbot.check import check
 from gmbot.config import Config, ConfigError
 from gmbot.storage.errors import StorageError
-from gmbot.telemetry.logs import configure_logs
+from gmbot.telemetry import events
+from gmbot.telemetry.logs import configure_logs, get_logger
 
 OK, FAILED, WRONG = 0, 1, 2
 
@@ -54,10 +56,12 @@ def _configured(command: str, environ: Mapping[str, str]) -> int:
         if command == "check":
             return OK if trio.run(check, config) else FAILED
         trio.run(run, config)
-    except (Unauthorized, StorageError, OSError, ExceptionGroup) as error:
+    except Exception as error:  # noqa: BLE001 - the last one who can say something
         reasons = [_reason(leaf) for leaf in _leaves(error)]
         if None in reasons:
-            raise  # none of those that a person can mend: a fault of ours, to be seen whole
+            # A fault of ours: seen whole, through the chain that scrubs secrets.
+            get_logger().critical(events.BOT_FAILED, exc_info=error)
+            return _fail(FAILED, "stopped by a fault of its own; the log above tells where")
         return _fail(FAILED, *dict.fromkeys(reason for reason in reasons if reason))
     return OK
 
@@ -84,7 +88,7 @@ def _reason(error: Exception) -> str | None:
     match error:
         case Unauthorized():
             return "Telegram refuses BOT_TOKEN: copy it anew from @BotFather"
-        case StorageError() | OSError():
+        case StorageError() | TransportMissingError() | OSError():
             return str(error)
         case _:
             return None
