@@ -91,11 +91,14 @@ class Polling:
 
     async def _ask(self) -> list[msgspec.Raw]:
         before, self._asked = self._asked, self._watermark.offset
+        # After a failure a short question tells at once whether all is well again. After a conflict
+        # only a long one does: it is the waiting one that another poller ends.
+        is_short = self._last_trouble is SourceEvent.FAILING
         try:
             return await self._api.get_updates(
                 offset=self._asked,
                 limit=BATCH,
-                timeout=POLL_TIMEOUT,
+                timeout=0 if is_short else POLL_TIMEOUT,
                 allowed_updates=ALLOWED_UPDATES,
             )
         except ApiError:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -50,13 +51,12 @@ def open_envelope(method: str, answer: Answer) -> msgspec.Raw:
     """
     if not answer.body and answer.status in _HTTP_LAYER:
         raise BadRequest(method, answer.status, "refused by the server's HTTP layer")
-    try:
-        envelope = _ENVELOPE.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        envelope = _open_mended(method, answer)
-    if envelope.ok:
-        return envelope.result
-    raise _error(method, answer, envelope)
+    envelope = _read(answer.body)
+    if envelope is None:
+        raise _no_answer(method, answer)
+    if not envelope.ok:
+        raise _error(method, answer, envelope)
+    return envelope.result
 
 
 def decode_result(method: str, raw: msgspec.Raw | bytes, kind: type[T]) -> T:
@@ -92,14 +92,20 @@ def mend(body: bytes) -> bytes:
     return json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _open_mended(method: str, answer: Answer) -> _Envelope:
-    try:
-        return _ENVELOPE.decode(mend(answer.body))
-    except (ValueError, RecursionError):
-        pass  # the error holds the body: it is not chained
+def _read(body: bytes) -> _Envelope | None:
+    """Return None where it is no answer. The errors in between hold the body: none is chained."""
+    with suppress(ValueError, RecursionError):
+        return _ENVELOPE.decode(body)
+    with suppress(ValueError, RecursionError):
+        return _ENVELOPE.decode(mend(body))
+    return None
+
+
+def _no_answer(method: str, answer: Answer) -> Refusal | ServerUnavailable:
+    detail = "the answer is not the Bot API's"
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise refusal(method, answer.status, "not the Bot API's", retry_after=answer.retry_after)
-    raise ServerUnavailable(method, answer.status, "the answer is not the Bot API's")
+        return refusal(method, answer.status, detail, retry_after=answer.retry_after)
+    return ServerUnavailable(method, answer.status, detail)
 
 
 def _error(method: str, answer: Answer, envelope: _Envelope) -> Refusal | ServerUnavailable:

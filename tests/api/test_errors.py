@@ -54,14 +54,12 @@ ANSWERS = [
     # getUpdates
     (
         409,
-        "Conflict: can't use getUpdates method while webhook is active; "
-        "use deleteWebhook to delete the webhook first",
+        "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
         Conflict,
     ),
     (
         409,
-        "Conflict: terminated by other getUpdates request; "
-        "make sure that only one bot instance is running",
+        "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
         Conflict,
     ),
     (409, "Conflict: terminated by setWebhook request", Conflict),
@@ -95,8 +93,7 @@ ANSWERS = [
     (400, "Bad Request: there is no text in the message to edit", BadRequest),
     (
         400,
-        "Bad Request: message is not modified: specified new message content and reply markup "
-        "are exactly the same as a current content and reply markup of the message",
+        "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message",
         NotModified,
     ),
     (400, "Bad Request: MESSAGE_ID_INVALID", MessageNotFound),
