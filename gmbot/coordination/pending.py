@@ -18,6 +18,7 @@ CLAIM = 10.0  # seconds until what a dead instance had in hand goes on elsewhere
 HEARTBEAT = 3.0  # seconds between two extensions of our claims
 LOOK_EVERY = 1.0  # seconds between two looks for what is due
 AT_ONCE = 50  # updates claimed at a time
+NOBODY = ""  # holds what is up for taking: no instance prolongs that claim
 
 
 class PendingUpdates:
@@ -42,7 +43,7 @@ class PendingUpdates:
         now = self._now()
         await self._storage.store_update(
             PendingUpdate(update_id, payload, attempts=0, available_at=now),
-            claimed_by=self._instance,
+            claimed_by=NOBODY,
             claimed_to=now,
         )
 

@@ -7,14 +7,16 @@ from typing import NamedTuple
 # The source is core.telegram.org/bots/features, “Commands”.
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@(\w+))?(?:\s+(.*))?\s*\Z", re.DOTALL)
 
+_FLAGS = re.IGNORECASE | re.ASCII  # else letters and digits of other scripts would pass
+
 # Usernames: 4 (bought ones) to 32 of A-Z a-z 0-9 _, the first a letter.
 _USERNAME = r"[A-Za-z][A-Za-z0-9_]{3,31}"
 _HOST = r"(?:https?://)?(?:www\.)?(?:t\.me|telegram\.me|telegram\.dog)/"
-_NAMED = re.compile(rf"(?:@|{_HOST}(?:s/)?)({_USERNAME})(?:/\d*)?(?:\?\S*)?\Z", re.IGNORECASE)
-_PRIVATE = re.compile(rf"{_HOST}c/(\d{{5,13}})(?:/\S*)?\Z", re.IGNORECASE)
-_INVITE = re.compile(rf"{_HOST}(?:\+|joinchat/)\S+\Z", re.IGNORECASE)
+_NAMED = re.compile(rf"(?:@|{_HOST}(?:s/)?)({_USERNAME})(?:/\d*)?(?:\?\S*)?\Z", _FLAGS)
+_PRIVATE = re.compile(rf"{_HOST}c/(\d{{5,13}})(?:/\S*)?\Z", _FLAGS)
+_INVITE = re.compile(rf"{_HOST}(?:\+|joinchat/)\S+\Z", _FLAGS)
 # Ids of channels and supergroups: -100 and up to 13 digits (tdlib/td, DialogId.h).
-_ID = re.compile(r"-100\d{5,13}\Z")
+_ID = re.compile(r"-100\d{5,13}\Z", _FLAGS)
 
 
 class Command(NamedTuple):
@@ -48,10 +50,12 @@ def parse_channel(word: str) -> int | str:
 
     Takes @name, -100… and t.me links. Raises ChannelNotNamed.
     """
+    if _INVITE.match(word):
+        raise ChannelNotNamed(invite=True)
     if match := _NAMED.match(word):
         return f"@{match[1]}"
     if match := _PRIVATE.match(word):
         return int(f"-100{match[1]}")
     if _ID.match(word):
         return int(word)
-    raise ChannelNotNamed(invite=_INVITE.match(word) is not None)
+    raise ChannelNotNamed(invite=False)

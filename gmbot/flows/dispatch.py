@@ -6,7 +6,6 @@ tried again. So nothing is lost, and nobody waits for the slow.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from enum import StrEnum
 from functools import partial
 from math import inf
@@ -23,7 +22,7 @@ from gmbot.api.types import Update
 from gmbot.coordination.pending import PendingUpdates
 from gmbot.flows.routes import Flow, Routes
 from gmbot.guard.membership import MembershipUnknown
-from gmbot.storage.errors import StorageUnavailable, StorageUnusable
+from gmbot.storage.errors import StorageError, StorageUnavailable, StorageUnusable
 from gmbot.storage.records import PendingUpdate
 from gmbot.telemetry import events
 from gmbot.telemetry.metrics import ErrorType, Metrics, UpdateOutcome
@@ -93,6 +92,7 @@ class Dispatch:
         self._room = trio.CapacityLimiter(ROOM)
         self._last_of: dict[int, _Work] = {}  # by person
         self._works: dict[int, _Work] = {}  # by update
+        self._is_draining = False
 
     def decide(self, update: Update) -> bool:
         """Whether memory alone says that there is nothing to do."""
@@ -104,29 +104,40 @@ class Dispatch:
     async def accept(self, received: Received, done: Callable[[], None]) -> None:
         """Run an update's flow in a task of its own, or store it where there is no room."""
         work = _Work(received, done)
-        while True:
+        flow = self._routes.flow_of(received.update)
+        if flow is None:
+            work.acknowledge()
+            return
+        while not self._is_in_hand(work):
+            if self._has_room(work):
+                self._start(work, flow)
+                return
             try:
-                self._room.acquire_on_behalf_of_nowait(work)
-            except trio.WouldBlock:
-                with suppress(*_DATABASE_AWAY):
-                    await self._pending.shelve(work.update_id, received.payload)
-                    done()
-                    return
+                await self._pending.shelve(work.update_id, received.payload)
+            except StorageError:
                 await trio.sleep(STORE_AGAIN)
             else:
-                self._start(work)
+                self._metrics.update(UpdateOutcome.STORED)
+                work.acknowledge()
                 return
 
     async def resume(self, stored: PendingUpdate) -> None:
         """Run the flow of an update that was stored; wait while there is no room."""
         received = read_update(stored.payload)
+        flow = None
         if isinstance(received, MalformedUpdate):  # only where another version stored it
             log.error(events.UPDATE_MALFORMED, update_id=stored.update_id)
-            await self._pending.finish(stored.update_id)
+        else:
+            flow = self._routes.flow_of(received.update)
+        if isinstance(received, MalformedUpdate) or flow is None:
+            await _insist(partial(self._pending.finish, stored.update_id))
             return
         work = _Work(received, None, attempts=stored.attempts)
         await self._room.acquire_on_behalf_of(work)
-        self._start(work)
+        if self._is_draining or self._is_in_hand(work):
+            self._room.release_on_behalf_of(work)  # its claim ends, and it goes on then
+        else:
+            self._start(work, flow)
 
     @property
     def at_work(self) -> int:
@@ -139,21 +150,27 @@ class Dispatch:
         The caller sets a deadline, and cancels the nursery then: what is stored goes on in the next
         run, what is not comes again from Telegram.
         """
+        self._is_draining = True
         for work in self._works.values():
             work.patience.deadline = -inf
         while self._works:
             await next(iter(self._works.values())).ended.wait()
 
-    def _start(self, work: "_Work") -> None:
-        flow = self._routes.flow_of(work.received.update)
+    def _is_in_hand(self, work: "_Work") -> bool:
+        """Whether the same update is at work; then it is acknowledged together with that one."""
         in_hand = self._works.get(work.update_id)
-        if flow is None or in_hand is not None:
-            self._room.release_on_behalf_of(work)
-            if in_hand is not None:
-                in_hand.stand_in_for(work)  # stored meanwhile, and given again by the source
-            else:
-                work.acknowledge()
-            return
+        if in_hand is not None:
+            in_hand.stand_in_for(work)
+        return in_hand is not None
+
+    def _has_room(self, work: "_Work") -> bool:
+        try:
+            self._room.acquire_on_behalf_of_nowait(work)
+        except trio.WouldBlock:
+            return False
+        return True
+
+    def _start(self, work: "_Work", flow: Flow) -> None:
         before = self._last_of.get(flow.person)
         self._last_of[flow.person] = work
         self._works[work.update_id] = work
@@ -188,7 +205,8 @@ class Dispatch:
             verdict = judge(_leaves(error), work.attempts)
             if verdict.failure is Failure.POISON:
                 self._metrics.error(ErrorType.FLOW)
-            if work.attempts == 0 and not work.is_resumed:
+            # An attempt that counts is the first one once; of the others only the source's is.
+            if work.attempts == 0 and not (work.is_resumed and verdict.attempts == 0):
                 _say(verdict, error)
             return verdict
         return None
@@ -264,12 +282,18 @@ class _Work:
 
 
 async def _insist(write: Callable[[], Awaitable[None]]) -> None:
-    """Write until the database takes it; meanwhile the source waits for this update."""
+    """Write until the database takes it; meanwhile the source waits for this update.
+
+    What it refuses for good (a mistake of ours, or junk) would stop the source for ever: recorded.
+    """
     while True:
         try:
             await write()
         except _DATABASE_AWAY:
             await trio.sleep(STORE_AGAIN)
+        except StorageError:
+            log.exception(events.FLOW_FAILED, failure=Failure.POISON)
+            return
         else:
             return
 

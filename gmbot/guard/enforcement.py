@@ -58,7 +58,8 @@ class Enforcement:
     async def record(self, group_id: int, person: User, member: ChatMember) -> Restriction:
         """Write down that the person is to be muted, with what `member` says they have now.
 
-        Where a record stands, it is returned as it is: what the person has now is our mute.
+        A record that stands is HELD, and kept, where what the person has now is our mute: perhaps
+        one that was cut off before it was noted. Otherwise it is of another time and made anew.
         """
         restricted = member.status == "restricted"
         wanted = Restriction(
@@ -70,16 +71,22 @@ class Enforcement:
             dict(member.rights) if restricted else None,
             (member.until_date or None) if restricted else None,
         )
+        standing, is_new = await self._storage.want_restriction(wanted)
+        if is_new:
+            return standing
+        if is_muted(member):
+            return await self._hold(standing)
+        await self._storage.drop_restriction(standing)
         standing, _is_new = await self._storage.want_restriction(wanted)
         return standing
 
     async def silence(self, restriction: Restriction, message_id: int) -> bool:
         """Mute whom this record names and delete their message, side by side.
 
-        Returns whether the person is muted now. Where that is impossible, the record goes. Raises
-        ApiErrors and StorageErrors in a group.
+        Returns whether the person is muted now: at once where they are HELD. Where that is
+        impossible, the record goes. Raises ApiErrors and StorageErrors in a group.
         """
-        muted = False
+        muted = restriction.state is RestrictionState.HELD
 
         async def mute() -> None:
             nonlocal muted
@@ -87,9 +94,10 @@ class Enforcement:
 
         async with trio.open_nursery() as both:
             name = f"user {restriction.user_id} in {restriction.group_id}"
-            both.start_soon(mute, name=f"mute {name}")
+            if not muted:
+                both.start_soon(mute, name=f"mute {name}")
             both.start_soon(
-                self._delete,
+                self.delete,
                 restriction.group_id,
                 message_id,
                 name=f"delete {message_id} of {name}",
@@ -105,12 +113,19 @@ class Enforcement:
             if not isinstance(error, TargetIsAdmin | MemberNotFound):
                 _say_refused("mute", group_id, error)
             return False
-        if restriction.state is not RestrictionState.HELD:
-            await self._storage.advance_restriction(restriction, RestrictionState.HELD)
+        await self._hold(restriction)
         log.info(events.USER_MUTED, group_id=group_id, user_id=user_id)
         return True
 
-    async def _delete(self, group_id: int, message_id: int) -> None:
+    async def _hold(self, restriction: Restriction) -> Restriction:
+        """Note that the mute stands."""
+        if restriction.state is RestrictionState.HELD:
+            return restriction
+        held = await self._storage.advance_restriction(restriction, RestrictionState.HELD)
+        return restriction if held is None else held
+
+    async def delete(self, group_id: int, message_id: int) -> None:
+        """Delete a message, if it is still there and may be. Raises an ApiError."""
         try:
             await self._api.delete_message(group_id, message_id)
         except MessageNotFound:
@@ -125,9 +140,10 @@ class Enforcement:
         return await self._storage.restriction(group_id, user_id)
 
     async def release(self, restriction: Restriction, *, now: float) -> bool:
-        """Give back what the person had; False where a human decided otherwise meanwhile.
+        """Give back what the person had; False where a human decided otherwise, before or since.
 
-        `now` is in seconds since 1970. The record is gone afterwards in either case.
+        `now` is in seconds since 1970. The record is gone afterwards in either case. Raises a
+        Refusal where the bot may not give it back: then the record stays.
         """
         group_id, user_id = restriction.group_id, restriction.user_id
         releasing = await self._storage.advance_restriction(restriction, RestrictionState.RELEASING)
@@ -143,10 +159,12 @@ class Enforcement:
             await self._api.restrict_chat_member(
                 group_id, user_id, permissions, until_date=until_date
             )
-            released = True
+            released = any(permissions.values())
         else:
             # Free, or given back already by a release that was cut off; else a human's doing.
-            released = member.status != "restricted" or member.rights == restriction.before
+            released = (
+                member.status not in {"restricted", "kicked"} or member.rights == restriction.before
+            )
         await self._storage.drop_restriction(releasing)
         return released
 

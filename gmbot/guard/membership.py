@@ -17,11 +17,12 @@ from gmbot.telemetry.metrics import Metrics
 # Times to live of the reference design, ± 15 % so that a raid's entries do not end together.
 MEMBER_TTL = Ttl(600.0, 0.15)
 MISSING_TTL = Ttl(60.0, 0.15)
-# A channel that the bot cannot look into is not asked about again with every message.
-HIDDEN_TTL = Ttl(5.0, 0.15)
+# A channel that the bot cannot look into is not asked about again with every message; less than the
+# 5 s after which a doubt is looked at again.
+HIDDEN_TTL = Ttl(4.0, 0.15)
 
-# Pairs of a channel and a person that are remembered, some 200 bytes each.
-CAPACITY = 200_000
+# Pairs of a channel and a person that are remembered, some 300 bytes each.
+CAPACITY = 100_000
 
 
 class Membership(StrEnum):

@@ -10,6 +10,7 @@ from time import time
 
 import structlog
 import trio
+from structlog.contextvars import clear_contextvars
 
 from gmbot.api.client import BotApi
 from gmbot.api.errors import ApiError, MessageNotFound, NotModified, Refusal
@@ -55,11 +56,9 @@ class Board:
     async def restore(self) -> None:
         """Go on with the notices of an earlier run. Raises StorageError."""
         for stored in await self._storage.notices():
-            notice = _Notice(stored.group_id, dict(stored.people), stored.expires_at, stored)
             # One that was being sent may be there or not: it is sent again, and a press on the
-            # stray one removes it.
-            notice.shown = stored.people if stored.state is NoticeState.LIVE else ()
-            self._start(notice)
+            # stray one removes it. One that is live may lack who came last: it is edited.
+            self._start(_Notice(stored.group_id, dict(stored.people), stored.expires_at, stored))
 
     def add(self, group_id: int, user_id: int, name: str) -> None:
         """Name a person in the group's notice, soon."""
@@ -93,6 +92,7 @@ class Board:
 
     async def _keep(self, notice: "_Notice") -> None:
         """Keep one notice true until it is gone."""
+        clear_contextvars()  # it outlives the flow that began it
         try:
             while not await self._step(notice):
                 pass
@@ -102,7 +102,9 @@ class Board:
     async def _step(self, notice: "_Notice") -> bool:
         """Do what is due now and wait for the next change; True when the notice is gone."""
         try:
-            if not notice.people or self._now() >= notice.expires_at:
+            # What was never sent does not expire: those who are held would not know.
+            is_over = notice.message_id is not None and self._now() >= notice.expires_at
+            if not notice.people or is_over:
                 await self._take_down(notice)
                 if not notice.people:
                     return True
@@ -115,23 +117,26 @@ class Board:
             # The bot may not write here any more: nobody sees a notice, and none is kept.
             log.warning(events.NOTICE_REFUSED, group_id=notice.group_id, reason=error.description)
             notice.people.clear()
-            await self._forget(notice)
-            return not notice.people
+            notice.message_id, notice.shown = None, ()
         except (ApiError, StorageError) as error:
             log.warning(events.NOTICE_FAILED, group_id=notice.group_id, reason=str(error))
             notice.shown = ()
             await trio.sleep(RETRY)
-        if not notice.is_stale:
+        if notice.people and not notice.is_stale:
             with trio.move_on_after(max(0.0, notice.expires_at - self._now())):
                 await notice.wait_changed()
         return False
 
     async def _show(self, notice: "_Notice") -> None:
+        told = notice.shown
+
         def content() -> tuple[str, InlineKeyboardMarkup]:
             policy = self._policies.get(notice.group_id)
             if not notice.people or policy is None:
                 raise Withdrawn
             notice.shown = tuple(notice.people.items())
+            if notice.message_id is None:
+                notice.expires_at = self._now() + LIFETIME  # its turn may have come late
             return wording.notice(notice.shown, policy.channels)
 
         group_id = notice.group_id
@@ -147,15 +152,16 @@ class Board:
             except NotModified:
                 pass
             except MessageNotFound:  # removed by an admin: whom it named was told
-                for user_id, _name in notice.shown:
+                for user_id, _name in told:
                     notice.people.pop(user_id, None)
                 notice.message_id, notice.shown = None, ()
                 return
         await self._store(notice)
 
     async def _take_down(self, notice: "_Notice") -> None:
-        """Remove the message; those it named stay held."""
-        named, notice.shown = notice.shown, ()
+        """Remove the message; those it named stay held. Who comes meanwhile gets a new one."""
+        notice.people.clear()
+        notice.shown = ()
         if notice.message_id is not None:
             with suppress(MessageNotFound):
                 await self._api.delete_message(
@@ -163,8 +169,6 @@ class Board:
                 )
             notice.message_id = None
             log.info(events.NOTICE_REMOVED, group_id=notice.group_id)
-        for user_id, _name in named:
-            notice.people.pop(user_id, None)
         await self._forget(notice)
 
     async def _store(self, notice: "_Notice") -> None:
@@ -184,8 +188,8 @@ class Board:
 
     async def _forget(self, notice: "_Notice") -> None:
         if notice.stored is not None:
-            stored, notice.stored = notice.stored, None
-            await self._storage.drop_notice(stored)
+            await self._storage.drop_notice(notice.stored)
+            notice.stored = None
 
 
 class _Notice:

@@ -7,6 +7,7 @@ changes is written there first.
 from collections.abc import Sequence
 
 import msgspec
+import trio
 
 from gmbot.storage.protocol import Storage
 from gmbot.storage.records import Channel, Group, Owner, ProtectedGroup
@@ -26,6 +27,7 @@ class Policies:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._changing = trio.Lock()  # so that what was read last is held last
         self._groups: dict[int, Policy] = {}
         self._groups_of: dict[int, set[int]] = {}  # by channel id
         self._channels: dict[int, Channel] = {}
@@ -54,11 +56,12 @@ class Policies:
 
     async def protect(self, owner: Owner, group: Group, channels: Sequence[Channel]) -> Policy:
         """Make a group want these channels too. Repeating it is harmless. Raises StorageError."""
-        await self._storage.protect(owner, group, channels)
-        protected = await self._storage.protected_group(group.group_id)
-        if protected is None:
-            raise RuntimeError("a group that was just written is not there")
-        return self._hold(protected)
+        async with self._changing:
+            await self._storage.protect(owner, group, channels)
+            protected = await self._storage.protected_group(group.group_id)
+            if protected is None:
+                raise RuntimeError("a group that was just written is not there")
+            return self._hold(protected)
 
     def _hold(self, protected: ProtectedGroup) -> Policy:
         group_id = protected.group.group_id

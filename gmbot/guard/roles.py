@@ -8,7 +8,8 @@ from enum import StrEnum
 from random import Random
 
 from gmbot.api.client import BotApi
-from gmbot.api.types import TELEGRAM, ChatMember, Message
+from gmbot.api.errors import MemberNotFound
+from gmbot.api.types import TELEGRAM, ChatMember, Message, User
 from gmbot.cache.memory import MemoryCache, Ttl
 from gmbot.guard.policies import Policy
 
@@ -73,8 +74,14 @@ class Roles:
         return self._admins.get((group_id, user_id)) is not None
 
     async def standing(self, group_id: int, user_id: int) -> ChatMember:
-        """Ask for a person's standing in a group. Raises an ApiError."""
-        member = await self._api.get_chat_member(group_id, user_id)
+        """Ask for a person's standing in a group. Raises an ApiError.
+
+        Who was never there may write all the same, in a group that discusses a channel.
+        """
+        try:
+            member = await self._api.get_chat_member(group_id, user_id)
+        except MemberNotFound:
+            return ChatMember("left", User(user_id))
         if member.is_admin:
             self._admins.put((group_id, user_id), True, ADMIN_TTL)
         return member

@@ -56,6 +56,7 @@ def protected(channels: Sequence[Channel]) -> str:
 RELEASED = "Thank you, you can write now."
 NOT_HELD = "You are not muted by this bot. There is nothing to do for you."
 HELD_BY_OTHERS = "You are in, but an admin of this group has restricted you. Please ask them."
+CANNOT_RELEASE = "You are in, but I may not lift your mute here. Please ask an admin of this group."
 CANNOT_CHECK = "This can't be checked right now. Please press again in a minute."
 TOO_SOON = "One moment, please: press again in a few seconds."
 STALE = "This button is no longer in use."
@@ -81,6 +82,11 @@ def _plain(channel: Channel) -> str:
     return _short(channel.title) or (f"@{channel.username}" if channel.username else "the channel")
 
 
+def _length(text: str) -> int:
+    """Count UTF-16 code units, as Telegram does."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 # Marks that would turn the direction of the text around a name (Unicode TR 9).
 _BIDI = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 
@@ -91,7 +97,12 @@ def _short(text: str) -> str:
 
 
 def _answer(text: str) -> str:
-    return text if len(text) <= LONGEST_ANSWER else f"{text[: LONGEST_ANSWER - 1]}…"
+    if _length(text) <= LONGEST_ANSWER:
+        return text
+    cut = text[: LONGEST_ANSWER - 1]
+    while _length(cut) >= LONGEST_ANSWER:
+        cut = cut[:-1]
+    return f"{cut}…"
 
 
 def _enumerate(items: Sequence[str]) -> str:
