@@ -25,10 +25,10 @@ class Call:
         chat = self.world.find(self.params.reference(name), bot=self.bot)
         if chat is None or not self._knows(chat):
             raise errors.refusal(errors.CHAT_NOT_FOUND)
+        if chat.type == "private" or (read_only and chat.type == "group"):
+            return chat  # the server asks nothing of who only reads about a basic group
         if chat.migrated_to is not None:
             raise errors.migrated(chat.migrated_to.id)
-        if chat.type == "private":
-            return chat
         standing = self.standing(chat)
         if standing.status == "kicked":
             raise errors.refusal(errors.KICKED[chat.type])

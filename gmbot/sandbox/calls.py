@@ -2,11 +2,14 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import trio
+
+KEPT_VIOLATIONS: Final = 1000  # the first of a long run, which tell how it began
 
 
 class Outcome(StrEnum):
@@ -49,10 +52,14 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 class CallLog:
-    """The last `keep` calls, oldest first. `counts` counts all of them by method."""
+    """The last `keep` calls that ended, oldest first.
+
+    `counts` counts all of them by method, `open` those that are under way.
+    """
 
     def __init__(self, keep: int) -> None:
         self.counts: Counter[str] = Counter()
+        self.open: Counter[str] = Counter()
         self.total = 0
         self._calls: deque[Call] = deque(maxlen=keep)
         self._changed: trio.Event | None = None
@@ -66,6 +73,16 @@ class CallLog:
         self.counts[call.method] += 1
         self._calls.append(call)
         self.changed()
+
+    @contextmanager
+    def under_way(self, method: str) -> Iterator[None]:
+        """Count a call among the open ones for the time of the context."""
+        self.open[method] += 1
+        self.changed()
+        try:
+            yield
+        finally:
+            self.open[method] -= 1
 
     def changed(self) -> None:
         """Let those who wait look again."""
@@ -84,7 +101,10 @@ class CallLog:
             await self._wait()
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until a condition holds; it is looked at after each call and each delivery."""
+        """Wait until a condition holds.
+
+        It is looked at when a call has come, when one has ended, and after each delivery.
+        """
         while not condition():
             await self._wait()
 

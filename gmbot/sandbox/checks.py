@@ -59,7 +59,8 @@ def constant(wanted: str | int) -> Check:
     """Check that a field which tells types apart has the value it always has."""
 
     def check(value: Any) -> str | None:
-        return None if value == wanted else _expected(repr(wanted), value)
+        is_same = type(value) is type(wanted) and value == wanted
+        return None if is_same else _expected(repr(wanted), value)
 
     return check
 

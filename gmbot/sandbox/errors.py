@@ -127,6 +127,7 @@ BUTTON_DATA_INVALID: Final = "Bad Request: BUTTON_DATA_INVALID"
 REPLY_NOT_FOUND: Final = "Bad Request: message to be replied not found"
 CANNOT_SEND: Final = {
     "text": "Bad Request: not enough rights to send text messages to the chat",
+    # Less sure: like the words for texts.
     "photo": "Bad Request: not enough rights to send photos to the chat",
 }
 CANNOT_POST: Final = "Bad Request: need administrator rights in the channel chat"

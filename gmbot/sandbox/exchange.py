@@ -10,8 +10,8 @@ import msgspec
 import trio
 
 from gmbot.sandbox import methods
-from gmbot.sandbox.arguments import parse_arguments
-from gmbot.sandbox.calls import Call, CallLog, Outcome, Violation
+from gmbot.sandbox.arguments import HttpError, parse_arguments
+from gmbot.sandbox.calls import KEPT_VIOLATIONS, Call, CallLog, Outcome, Violation
 from gmbot.sandbox.errors import (
     METHOD_NOT_FOUND,
     NOT_FOUND,
@@ -22,7 +22,7 @@ from gmbot.sandbox.errors import (
     too_many_requests,
 )
 from gmbot.sandbox.faults import Faults
-from gmbot.sandbox.flood import FloodLimits, kind_of
+from gmbot.sandbox.flood import FloodLimits
 from gmbot.sandbox.outlet import Outlet
 from gmbot.sandbox.replies import Reply, encode, failure, success
 from gmbot.sandbox.schema import Arguments, Method, bot_api
@@ -44,7 +44,8 @@ class Exchange:
     """Answers the requests of all bots of a world.
 
     A bot that breaks the schema is answered 400 in words of our own, and noted in `violations`,
-    as is an answer or an update of the simulation itself that breaks it.
+    as is an answer or an update of the simulation itself that breaks it. The first violations are
+    kept.
     """
 
     def __init__(
@@ -66,24 +67,27 @@ class Exchange:
         self._world = world
         self._outlet = outlet
         self._schema = bot_api()
-        self._number = 0
 
     async def answer(self, request: Request) -> Reply:
         """Answer one request. Raises HttpError for what is not even a request."""
         at, started = self._world.clock(), trio.current_time()
-        arguments = parse_arguments(request.query, request.content_type, request.body)
         bot_id, method, params = 0, request.path.rpartition("/")[2], dict[str, Any]()
+        try:
+            arguments = parse_arguments(request.query, request.content_type, request.body)
+        except HttpError as problem:
+            self._note("bot", method, f"parameters that no server reads: {problem.status}")
+            raise
         try:
             bot_id, known = self._route(request.path)
         except TelegramError as error:
             ended = _Ended.refused(error)
         else:
             method, params = known.name, known.read(arguments)
-            ended = await self._handle(bot_id, known, params, arguments)
-        self._number += 1
+            with self.log.under_way(method):
+                ended = await self._handle(bot_id, known, params, arguments)
         self.log.add(
             Call(
-                self._number,
+                self.log.total + 1,
                 at,
                 trio.current_time() - started,
                 bot_id,
@@ -120,27 +124,27 @@ class Exchange:
     async def _handle(
         self, bot_id: int, method: Method, params: dict[str, Any], arguments: Arguments
     ) -> "_Ended":
-        chat = params.get("chat_id")
-        chat = chat if isinstance(chat, int | str) else None
+        chat = self._chat(bot_id, params)
         if self.latency:
             await trio.sleep(self.latency)
         await self.faults.wait(method.name, chat)
         reply = self.faults.answer(method.name, chat)
         if reply is not None:
-            self._freeze(bot_id, method, chat, reply)
+            if reply.retry_after is not None:
+                now = self._world.clock()
+                self.flood.refuse(bot_id, method.name, chat, reply.retry_after, now)
             return _Ended(Outcome.FAULT, reply)
         ended = await self._perform(bot_id, method, params, arguments)
         spoilt = self.faults.spoil(method.name, chat, ended.reply)
         return ended if spoilt is None else _Ended(Outcome.FAULT, spoilt, result=ended.result)
 
-    def _freeze(self, bot_id: int, method: Method, chat: int | str | None, reply: Reply) -> None:
-        """Let a 429 that a fault answered hold as Telegram's own does."""
-        kind = kind_of(method.name)
-        if reply.retry_after is None or kind is None:
-            return
-        now = self._world.clock()
-        self.flood.check(bot_id, method.name, chat, now)  # it may itself break a freeze
-        self.flood.freeze(bot_id, reply.retry_after, now, kind=kind, chat_id=chat)
+    def _chat(self, bot_id: int, params: dict[str, Any]) -> int | str | None:
+        """Return the id of the chat that a call is about; a username only where nobody has it."""
+        chat = params.get("chat_id")
+        if isinstance(chat, str) and chat.startswith("@"):
+            found = self._world.find(chat, bot=self._world.bots[bot_id])
+            return chat if found is None else found.id
+        return chat if isinstance(chat, int | str) else None
 
     async def _perform(
         self, bot_id: int, method: Method, params: dict[str, Any], arguments: Arguments
@@ -173,7 +177,8 @@ class Exchange:
         if name not in methods.METHODS:
             self._note("bot", name, "not simulated")
             raise refusal(METHOD_NOT_FOUND)
-        retry_after = self.flood.check(bot_id, name, params.get("chat_id"), self._world.clock())
+        chat = self._chat(bot_id, params)
+        retry_after = self.flood.check(bot_id, name, chat, self._world.clock())
         if retry_after is not None:
             raise too_many_requests(retry_after)
         return methods.call(self._world, bot_id, name, params)
@@ -190,7 +195,7 @@ class Exchange:
         return _Ended(Outcome.OK, reply, result=[entry.update_id for entry in entries])
 
     def _note(self, who: str, what: str, problem: str | None) -> None:
-        if problem is not None:
+        if problem is not None and len(self.violations) < KEPT_VIOLATIONS:
             self.violations.append(Violation(who, what, problem))
 
 

@@ -2,7 +2,8 @@
 
 Limits are sliding windows. A call that breaks one is refused, and its kind of call is frozen (in
 its chat, or everywhere where the limit is an overall one) until the `retry_after` is over; a call
-in spite of it is a violation. Refused calls take no room in a window, but count as seen.
+in spite of it is a violation, unless it may have been under way already. Refused calls take no room
+in a window, but count as seen.
 
 Sources of the numbers: Telegram's FAQ for bots, "My bot is hitting limits"; that edits count like
 messages is known from practice.
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeVar
 
+from gmbot.sandbox.calls import KEPT_VIOLATIONS
+
 MESSAGES: Final = "messages"
 CALLS: Final = "calls"
 
@@ -24,6 +27,10 @@ _NO_MESSAGES: Final = frozenset({"sendChatAction", "sendChatJoinRequestWebApp"})
 _FREE: Final = frozenset(
     {"answerCallbackQuery", "getUpdates", "setWebhook", "deleteWebhook", "getWebhookInfo"}
 )
+
+# Seconds after a 429 in which a call is refused but no violation: it was under way when the answer
+# to another one came.
+GRACE: Final = 0.25
 
 # Seconds that sums of unix times as floats may be off.
 _ROUNDING: Final = 1e-4
@@ -48,6 +55,14 @@ class Violation:
     method: str
     chat_id: ChatKey
     at: float
+    until: float
+
+
+@dataclass(frozen=True)
+class _Freeze:
+    """A time in which a kind of call is refused."""
+
+    since: float
     until: float
 
 
@@ -101,7 +116,7 @@ class FloodLimits:
         self.violations: list[Violation] = []
         self._room: dict[tuple[int, str, ChatKey], Window] = {}
         self._seen: dict[tuple[int, ChatKey], Window] = {}
-        self._frozen: dict[tuple[int, str, ChatKey], float] = {}
+        self._frozen: dict[tuple[int, str, ChatKey], _Freeze] = {}
 
     def check(self, bot_id: int, method: str, chat_id: ChatKey, now: float) -> int | None:
         """Count a call; return the `retry_after` in seconds where it is refused."""
@@ -109,13 +124,20 @@ class FloodLimits:
         if kind is None:
             return None
         chat = _chat_key(chat_id)
-        if kind == MESSAGES:
-            self._look(bot_id, chat, now)
-        until = self.frozen_until(bot_id, kind, chat)
+        until = self._look(bot_id, kind, method, chat, now)
         if now < until:
-            self.violations.append(Violation(bot_id, method, chat, now, until))
             return _whole(until - now)
         return self._spend(bot_id, self._limits(kind, method, chat), kind, now)
+
+    def refuse(
+        self, bot_id: int, method: str, chat_id: ChatKey, retry_after: int, now: float
+    ) -> None:
+        """Count a call that somebody else refused with 429, which freezes as a refusal here."""
+        kind = kind_of(method)
+        if kind is None:
+            return
+        self._look(bot_id, kind, method, _chat_key(chat_id), now)
+        self.freeze(bot_id, retry_after, now, kind=kind, chat_id=chat_id)
 
     def freeze(
         self,
@@ -126,14 +148,15 @@ class FloodLimits:
         kind: str = MESSAGES,
         chat_id: ChatKey = None,
     ) -> None:
-        """Freeze a kind of call, in a chat or everywhere, as after a refusal from elsewhere."""
+        """Freeze a kind of call, in a chat or everywhere. A freeze never gets shorter."""
         key = (bot_id, kind, _chat_key(chat_id))
-        self._frozen[key] = max(self._frozen.get(key, 0.0), now + seconds)
+        before = self._frozen.get(key, _NEVER)
+        since = before.since if now < before.until else now
+        self._frozen[key] = _Freeze(since, max(before.until, now + seconds))
 
     def frozen_until(self, bot_id: int, kind: str, chat_id: ChatKey) -> float:
         """Return when a kind of call is free again in a chat."""
-        scopes = (None, _chat_key(chat_id))
-        return max(self._frozen.get((bot_id, kind, scope), 0.0) for scope in scopes)
+        return max(freeze.until for freeze in self._freezes(bot_id, kind, _chat_key(chat_id)))
 
     def most_in_window(self, bot_id: int, chat_id: ChatKey = None) -> int:
         """Return the most messages ever seen in one window, refused ones too.
@@ -155,7 +178,22 @@ class FloodLimits:
             default=0,
         )
 
-    def _look(self, bot_id: int, chat: ChatKey, now: float) -> None:
+    def _look(self, bot_id: int, kind: str, method: str, chat: ChatKey, now: float) -> float:
+        """Count a call as seen, and as a violation where it is one; return until when to wait."""
+        if kind == MESSAGES:
+            self._see(bot_id, chat, now)
+        freezes = [one for one in self._freezes(bot_id, kind, chat) if now < one.until]
+        until = max((freeze.until for freeze in freezes), default=0.0)
+        was_told = any(now - freeze.since > GRACE for freeze in freezes)
+        if was_told and len(self.violations) < KEPT_VIOLATIONS:
+            self.violations.append(Violation(bot_id, method, chat, now, until))
+        return until
+
+    def _freezes(self, bot_id: int, kind: str, chat: ChatKey) -> list[_Freeze]:
+        """Return the freezes that concern a call, the one of its chat and the one of all."""
+        return [self._frozen.get((bot_id, kind, scope), _NEVER) for scope in (chat, None)]
+
+    def _see(self, bot_id: int, chat: ChatKey, now: float) -> None:
         of_chat = _limit_of_chat(chat, _GROUP_SECONDS, _PRIVATE_SECONDS)
         windows = {chat: of_chat, None: _OVERALL_SECONDS}
         for key, seconds in windows.items():
@@ -193,6 +231,8 @@ class FloodLimits:
         return retry_after
 
 
+_NEVER: Final = _Freeze(0.0, 0.0)
+
 # What `most_in_window` looks at, whatever the limits are.
 _OVERALL_SECONDS: Final = 1.0
 _GROUP_SECONDS: Final = 60.0
@@ -219,7 +259,7 @@ def _limit_of_chat(chat: ChatKey, group: _T, private: _T) -> _T:
 
 
 def _chat_key(chat_id: ChatKey) -> ChatKey:
-    """Let an id be the same as number and as text; resolve usernames before where it matters."""
+    """Let an id be the same as number and as text; usernames are resolved before."""
     if isinstance(chat_id, str):
         try:
             return int(chat_id)

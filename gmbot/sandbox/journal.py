@@ -1,8 +1,13 @@
 """What happened in the simulated Telegram, in order, as a test reads it and a person can follow."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+KEPT: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,21 @@ class Entry:
 
 
 class Journal:
-    """All deeds since the world began."""
+    """The last `keep` deeds; `total` counts all since the world began."""
 
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
+    def __init__(self, keep: int = KEPT) -> None:
+        self.entries: deque[Entry] = deque(maxlen=keep)
+        self.total = 0
 
     def note(self, entry: Entry) -> None:
         """Write a deed down."""
+        self.total += 1
         self.entries.append(entry)
+
+    def since(self, number: int) -> list[Entry]:
+        """Return what happened after the first `number` deeds, as far as it is kept."""
+        forgotten = self.total - len(self.entries)
+        return list(islice(self.entries, max(number - forgotten, 0), None))
 
     def of(
         self, deed: str, *, chat_id: int | None = None, whom_id: int | None = None
@@ -58,11 +70,8 @@ class Journal:
         ]
 
     def transcript(self, *, since: int = 0) -> str:
-        """Tell it line by line, from the entry number `since` on."""
-        return "\n".join(str(entry) for entry in self.entries[since:])
+        """Tell line by line what happened after the first `since` deeds."""
+        return "\n".join(str(entry) for entry in self.since(since))
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
-
-    def __len__(self) -> int:
-        return len(self.entries)

@@ -54,8 +54,9 @@ class Entry(msgspec.Struct, eq=False):
 class UpdateQueue:
     """The pending updates of one bot, oldest first, and a record of those that were.
 
-    Ids grow by one from a random start. What is not allowed never gets in; what is too old or too
-    much falls out. `history` keeps the last `keep` entries, the pending ones among them.
+    Ids grow by one from a random start. What is not allowed never gets in, nor anything new
+    where too much is pending; what is too old falls out. `history` keeps the last `keep` entries,
+    the pending ones among them.
     """
 
     def __init__(self, kinds: Iterable[str], *, random: Random, keep: int = MAX_PENDING) -> None:
@@ -82,11 +83,12 @@ class UpdateQueue:
     def put(
         self, kind: str, payload: dict[str, Any], now: float, *, anyway: bool = False
     ) -> Entry | None:
-        """Make an update of what happened, or None where its kind is not allowed."""
+        """Make an update of what happened; None where its kind is not allowed, or no room left."""
         if kind not in self._allowed and not anyway:
             return None
+        self.expire(now)
         if len(self._pending) >= MAX_PENDING:
-            self._end(next(iter(self._pending.values())), "dropped")
+            return None
         update_id = self._next_id
         self._next_id += 1
         life = CALLBACK_LIFE if kind == "callback_query" else LIFE

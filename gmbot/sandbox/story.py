@@ -5,7 +5,7 @@ Each step does what people do, waits until what should follow is seen, and says 
 
 import signal
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class Story:
         self.channel = world.channel(
             "Garden news", username="garden_news", creator=self.anna, admins=[telegram.bot]
         )
-        self._told = len(world.journal)
+        self._told = world.journal.total
 
     async def tell(self) -> bool:
         """Play all steps; return whether each showed what it should."""
@@ -94,9 +94,9 @@ class Story:
         ]
         for title, step in steps:
             self._well = await self._play(title, step) and self._well
-        for violation in self._telegram.violations:
+        for misdeed in self._misdeeds():
             self._well = False
-            self._say(f"   ✗ {violation.what}: {violation.problem}")
+            self._say(f"   ✗ {misdeed}")
         self._say("All as it should be." if self._well else "Not as it should be.")
         return self._well
 
@@ -158,10 +158,10 @@ class Story:
         await self._until(lambda: self._world.can_write(self.mia, self.group))
 
     async def _left_alone(self, write: Callable[[], Message]) -> None:
-        deeds = len(self._world.journal) + 1
+        deeds = self._world.journal.total + 1
         message = write()
         await self._until(lambda: self._is_all_confirmed)
-        await self._until(lambda: not message.deleted and len(self._world.journal) == deeds)
+        await self._until(lambda: not message.deleted and self._world.journal.total == deeds)
 
     async def _press(self) -> Press:
         notice = self._notice()
@@ -185,10 +185,19 @@ class Story:
                 raise NotShown(f"the bot has ended; its last words:\n   {last_words}")
             await trio.sleep(LOOK_EVERY)
 
+    def _misdeeds(self) -> Iterator[str]:
+        """Tell what nobody sees in the chats and still must not be."""
+        for violation in self._telegram.violations:
+            yield f"{violation.what}: {violation.problem}"
+        for early in self._telegram.flood.violations:
+            yield f"{early.method}: called {early.until - early.at:.1f} s before it might"
+        if repeats := self._telegram.outlet().poll.offset_repeats:
+            yield f"getUpdates: asked again for what it had, {repeats} times"
+
     def _tell_journal(self) -> None:
-        for entry in list(self._world.journal)[self._told :]:
+        for entry in self._world.journal.since(self._told):
             self._say(_line(entry))
-        self._told = len(self._world.journal)
+        self._told = self._world.journal.total
 
 
 # How the journal's plainer words read in a story.

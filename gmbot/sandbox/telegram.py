@@ -130,7 +130,7 @@ class Telegram:
         return await self.log.wait_call(predicate, after=after)
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until a condition holds; looked at after each call and each webhook delivery."""
+        """Wait until a condition holds; looked at as calls come and end, and webhooks deliver."""
         await self.log.wait_until(condition)
 
     async def ask(self, method: str, body: bytes = b"{}", *, token: str | None = None) -> Reply:

@@ -156,6 +156,7 @@ async def member_story(bot: Bot, cast: Cast) -> None:
     group, ann, bob = cast.group.id, cast.ann.id, cast.bob.id
     assert (await bot.get_chat("@a_news")).id == cast.news.id
     assert (await bot.get_chat(group)).title == "Group"
+    assert (await bot.get_chat(ann)).first_name == "Ann"
     assert await bot.get_chat_member_count(group) == 5
     assert isinstance(await bot.get_chat_member(group, cast.owner.id), ChatMemberOwner)
     assert isinstance(await bot.get_chat_member(group, cast.guard.id), ChatMemberAdministrator)
@@ -216,7 +217,7 @@ async def test_aiogram_reads_every_kind_of_update_that_the_world_makes(
     news = world.channel("News", creator=owner, admins=[guard], discussion=group)
     basic = world.basic_group("Basic", creator=owner, members=[guard])
     ann.join(group)
-    theirs = ann.write(group, "hello, /start @a_group https://example.org")
+    theirs = ann.write(group, "hello, /start @a_group https://example.org #news")
     ann.edit(theirs, "hello again")
     ann.write(group, "an answer", reply_to=theirs)
     ann.photo(group, "a cat")
@@ -224,12 +225,14 @@ async def test_aiogram_reads_every_kind_of_update_that_the_world_makes(
     ann.forward(theirs, group)
     owner.be_anonymous(group)
     owner.write_anonymously(group, "from nobody")
+    owner.pin(owner.write_anonymously(group, "still nobody"))
     owner.write_as(news, group, "from a channel")
     owner.edit(owner.post(news, "news"), "more news")
     owner.pin(theirs)
-    owner.restrict(group, ann)
+    owner.restrict(group, ann, until_date=int(telegram.now()) + 99)
     owner.lift(group, ann)
-    bob.request_join(group, via=owner.link(group, creates_join_request=True))
+    owner.approve(bob.request_join(group, via=owner.link(group, creates_join_request=True)))
+    owner.promote(group, bob)
     bob.start(guard)
     bob.block(guard)
     owner.ban(group, ann)

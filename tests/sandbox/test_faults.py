@@ -4,12 +4,13 @@ from typing import Any
 import httpx
 import pytest
 import trio
+import trio.testing
 
 from gmbot.sandbox.calls import Outcome
 from gmbot.sandbox.chats import Chat
 from gmbot.sandbox.errors import TelegramError
 from gmbot.sandbox.faults import Fault
-from gmbot.sandbox.flood import FloodLimits
+from gmbot.sandbox.flood import FloodLimits, Limit
 from gmbot.sandbox.telegram import Telegram
 
 
@@ -128,30 +129,66 @@ async def test_a_slow_answer_comes_late_and_a_hang_ends_when_removed(
         await ask("getMe")
     assert scope.cancelled_caught
     nursery.start_soon(ask, "getMyName")
-    await trio.sleep(0.05)
+    with trio.fail_after(5):
+        await telegram.wait_until(lambda: telegram.log.open["getMyName"] == 1)
 
     telegram.faults.remove(hanging)
     with trio.fail_after(5):
         call = await telegram.wait_call(lambda call: call.method == "getMyName")
 
     assert call.is_ok
-    assert 0.05 <= telegram.calls[0].took < 1
+    assert telegram.log.open.total() == 0
+    assert 0.05 <= telegram.calls[0].took < 5
 
 
 async def test_a_429_freezes_the_chat_and_a_call_within_is_the_bots_fault(
-    telegram: Telegram, ask: Any, group: Chat
+    autojump_clock: trio.testing.MockClock,
 ) -> None:
+    telegram = Telegram()
+    owner = telegram.world.person("Olga")
+    telegram.world.supergroup("Group", creator=owner, username="group", members=[telegram.bot])
+    other = telegram.world.supergroup("Other", creator=owner, members=[telegram.bot])
     telegram.faults.add(Fault.flood(7), method="sendMessage", times=1)
     telegram.faults.add(Fault.flood(7), method="answerCallbackQuery", times=1)
-    first = await ask("sendMessage", chat_id=group.id, text="hi")
-    await trio.sleep(0.3)  # no call can be under way any more
 
-    second = await ask("sendMessage", chat_id=group.id, text="hi")
-    free = await ask("answerCallbackQuery", callback_query_id="1")
+    async def send(chat: int | str) -> int:
+        reply = await telegram.ask(
+            "sendMessage", json.dumps({"chat_id": chat, "text": "hi"}).encode()
+        )
+        return reply.status
 
-    assert first.status_code == second.status_code == free.status_code == 429
-    assert first.headers["retry-after"] == "7"
+    first = await telegram.ask("sendMessage", b'{"chat_id":"@group","text":"hi"}')
+    await trio.sleep(1)
+    free = await telegram.ask("answerCallbackQuery", b'{"callback_query_id":"1"}')
+
+    assert first.status == free.status == 429
+    assert first.retry_after == 7
+    assert await send("@group") == 429
+    assert await send(other.id) == 200
     assert [violation.method for violation in telegram.flood.violations] == ["sendMessage"]
+    await trio.sleep(6)
+    assert await send("@group") == 200
+
+
+async def test_a_chat_is_the_same_to_limits_and_faults_by_id_and_by_username(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    telegram = Telegram(flood=FloodLimits(group=Limit(1, 60.0)))
+    owner = telegram.world.person("Olga")
+    group = telegram.world.supergroup(
+        "Group", creator=owner, username="group", members=[telegram.bot]
+    )
+    refused = telegram.faults.add(Fault.status(500), method="getChat", chat=group.id)
+
+    by_name = await telegram.ask("sendMessage", b'{"chat_id":"@Group","text":"hi"}')
+    by_id = await telegram.ask("sendMessage", b'{"chat_id":%d,"text":"hi"}' % group.id)
+    await telegram.ask("getChat", b'{"chat_id":"@group"}')
+    unknown = await telegram.ask("getChat", b'{"chat_id":"@nobody"}')
+
+    assert (by_name.status, by_id.status) == (200, 429)
+    assert refused.fired == 1
+    assert unknown.status == 400
+    assert telegram.flood.most_in_window(telegram.bot.id, group.id) == 2
 
 
 @pytest.mark.parametrize("fault", [Fault.surrogate(), Fault.malformed()], ids=["text", "type"])

@@ -128,7 +128,7 @@ def test_updates_live_a_day_and_presses_150_seconds(queue: UpdateQueue) -> None:
     assert press.end == queue.history[message].end == "expired"
 
 
-def test_at_most_100_000_are_pending_and_the_oldest_fall_out(
+def test_at_most_100_000_are_pending_and_nothing_new_gets_in(
     queue: UpdateQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert rules.MAX_PENDING == 100_000
@@ -136,8 +136,11 @@ def test_at_most_100_000_are_pending_and_the_oldest_fall_out(
 
     known = put(queue, 5)
 
-    assert ids(queue.pending) == known[-3:]
-    assert queue.history[known[0]].end == "dropped"
+    assert ids(queue.pending) == known
+    assert len(known) == 3
+    queue.start(known[1])
+    assert len(put(queue)) == 1
+    assert len(put(queue, now=NOW + 86_401)) == 1  # what is too old makes room
 
 
 def test_the_history_is_bounded_but_holds_all_that_is_pending() -> None:
@@ -149,6 +152,14 @@ def test_the_history_is_bounded_but_holds_all_that_is_pending() -> None:
     put(queue)
 
     assert len(queue.history) == 2
+
+
+def test_what_is_confirmed_takes_no_memory_for_its_life(queue: UpdateQueue) -> None:
+    for _ in range(1000):
+        queue.start(put(queue)[0] + 1)
+        queue.fetch(100, NOW)
+
+    assert sum(len(entries) for entries in queue._ageing.values()) <= 1
 
 
 def test_forgetting_one_leaves_the_others(queue: UpdateQueue) -> None:
@@ -346,3 +357,14 @@ async def test_a_bot_that_starts_anew_may_ask_without_an_offset(
 
     assert poll.offset_repeats == 0
     assert queue.history[second].delivered == 2
+
+
+async def test_a_negative_offset_is_no_repeat(
+    poll: LongPoll, queue: UpdateQueue, autojump_clock: trio.testing.MockClock
+) -> None:
+    put(queue, now=trio.current_time())
+    await deliver(poll, -1)
+
+    await deliver(poll, -1)
+
+    assert poll.offset_repeats == 0

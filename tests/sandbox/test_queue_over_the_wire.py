@@ -1,5 +1,6 @@
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -44,10 +45,13 @@ async def test_an_answer_that_was_reset_does_not_count_as_delivered(
 
 
 async def test_an_answer_to_a_client_that_left_does_not_count_as_delivered(
-    telegram: Telegram, ask: Ask, nursery: trio.Nursery
+    telegram: Telegram, ask: Ask
 ) -> None:
-    with trio.move_on_after(0.1):
-        await ask("getUpdates", timeout=50)
+    async with trio.open_nursery() as client:
+        client.start_soon(partial(ask, "getUpdates", timeout=50))
+        with trio.fail_after(5):
+            await telegram.wait_until(lambda: telegram.log.open["getUpdates"] == 1)
+        client.cancel_scope.cancel()
     telegram.world.tell(telegram.bot, "message", MESSAGE)
     with trio.fail_after(5):
         await telegram.wait_call(lambda call: call.method == "getUpdates")
@@ -65,7 +69,8 @@ async def test_a_waiting_poll_is_terminated_by_set_webhook(
         answers.append(await ask("getUpdates", timeout=50))
 
     nursery.start_soon(poll)
-    await trio.sleep(0.1)
+    with trio.fail_after(5):
+        await telegram.wait_until(lambda: telegram.log.open["getUpdates"] == 1)
     await ask("setWebhook", url="http://127.0.0.1:9/hook")
     with trio.fail_after(5):
         await telegram.wait_call(lambda call: call.method == "getUpdates")

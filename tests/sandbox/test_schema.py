@@ -85,6 +85,12 @@ def test_every_simulated_method_is_one_of_the_bot_api() -> None:
             "unknown field of InaccessibleMessage",
             id="date 0 says that nothing else is known",
         ),
+        pytest.param(
+            "InaccessibleMessage",
+            {"message_id": 1, "date": False, "chat": CHAT},
+            "expected 0",
+            id="false is not zero",
+        ),
         pytest.param("RichText", ["a", {"type": "bold", "text": ["b"]}], None, id="nested text"),
         pytest.param("RichText", ["a", {"type": "bold", "text": [5]}], "[1].text[0]", id="deep"),
         pytest.param("Integer|String", 1.5, "expected Integer or String", id="either"),

@@ -6,8 +6,10 @@ from typing import Any
 import httpx
 import pytest
 import trio
+import trio.testing
 import trustme
 
+from gmbot.sandbox import delivery
 from gmbot.sandbox.delivery import DeliveryOptions
 from gmbot.sandbox.replies import Reply
 from gmbot.sandbox.server import Request, Server
@@ -51,7 +53,7 @@ class Receiver:
 
 @pytest.fixture
 def telegram_options() -> dict[str, Any]:
-    return {"delivery": DeliveryOptions(retry_base=0.01, answer_within=0.3)}
+    return {"delivery": DeliveryOptions(retry_base=0.01)}
 
 
 @pytest.fixture
@@ -118,9 +120,9 @@ async def test_order_is_kept_within_a_chat_while_chats_go_side_by_side(
     await wait_delivered(telegram, 13)
 
     assert receiver.most_open == 3
-    delivery = telegram.outlet().delivery
-    assert delivery is not None
-    assert delivery.most_connections == 3
+    sender = telegram.outlet().delivery
+    assert sender is not None
+    assert sender.most_connections == 3
     for chat in (1, 2, 3, 4):
         assert [number for where, number in receiver.got if where == chat] == [2, 3, 4]
 
@@ -139,6 +141,34 @@ async def test_one_connection_until_something_succeeds(
     with trio.fail_after(10):
         await telegram.wait_until(lambda: len(telegram.outlet().attempts) >= 8)
 
+    assert receiver.most_open == 1
+
+
+async def test_one_connection_again_when_nothing_has_succeeded_for_long(
+    telegram: Telegram, receiver: Receiver, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert delivery.ACTIVE == 10
+    monkeypatch.setattr(delivery, "ACTIVE", 0.1)
+
+    async def fail(chat: int, number: int) -> Reply:
+        with trio.move_on_after(0.02):  # time for others to come
+            await trio.sleep_forever()
+        return Reply(cut=-1)
+
+    tell(telegram, 9)
+    await ask("setWebhook", url=receiver.url)
+    await wait_delivered(telegram, 1)
+    receiver.answer = fail
+    for chat in range(5):
+        tell(telegram, chat)
+    attempts = telegram.outlet().attempts
+    with trio.fail_after(10):
+        await telegram.wait_until(lambda: attempts[-1].at > attempts[0].at + 0.2)
+        most_while_active, receiver.most_open = receiver.most_open, 0
+        tried = len(attempts)
+        await telegram.wait_until(lambda: len(attempts) >= tried + 10)
+
+    assert most_while_active > 1
     assert receiver.most_open == 1
 
 
@@ -165,6 +195,22 @@ async def test_a_failed_update_comes_again_and_holds_up_its_chat_only(
     )
 
 
+async def test_chats_that_fail_hold_up_all_beyond_what_is_looked_at_ahead(
+    telegram: Telegram, receiver: Receiver, ask: Ask
+) -> None:
+    async def answer(chat: int, number: int) -> Reply:
+        return OK if chat == 3 else Reply(status=500)
+
+    receiver.answer = answer
+    for chat in (1, 2, 3):
+        tell(telegram, chat)
+    await ask("setWebhook", url=receiver.url, max_connections=1)
+    with trio.fail_after(10):
+        await telegram.wait_until(lambda: len(telegram.outlet().attempts) >= 8)
+
+    assert {chat for chat, _ in receiver.got} == {1, 2}
+
+
 async def test_retry_after_of_the_receiver_is_honoured(
     telegram: Telegram, receiver: Receiver, ask: Ask
 ) -> None:
@@ -180,22 +226,27 @@ async def test_retry_after_of_the_receiver_is_honoured(
     assert second.at - first.at >= 0.2  # 20 s, a hundred times as fast
 
 
-async def test_a_receiver_that_does_not_answer_in_time_has_failed(
-    telegram: Telegram, receiver: Receiver, ask: Ask
-) -> None:
-    async def answer(chat: int, number: int) -> Reply:
-        if len(receiver.got) == 1:
-            await trio.sleep_forever()
-        return OK
+class TestPatience:
+    @pytest.fixture
+    def telegram_options(self) -> dict[str, Any]:
+        return {"delivery": DeliveryOptions(retry_base=0.01, answer_within=0.3)}
 
-    receiver.answer = answer
-    tell(telegram, 1)
-    await ask("setWebhook", url=receiver.url)
-    await wait_delivered(telegram, 1)
+    async def test_a_receiver_that_does_not_answer_in_time_has_failed(
+        self, telegram: Telegram, receiver: Receiver, ask: Ask
+    ) -> None:
+        async def answer(chat: int, number: int) -> Reply:
+            if len(receiver.got) == 1:
+                await trio.sleep_forever()
+            return OK
 
-    first = telegram.outlet().attempts[0]
-    assert first.status is None
-    assert first.error == "Read timeout expired"
+        receiver.answer = answer
+        tell(telegram, 1)
+        await ask("setWebhook", url=receiver.url)
+        await wait_delivered(telegram, 1)
+
+        first = telegram.outlet().attempts[0]
+        assert first.status is None
+        assert first.error == "Read timeout expired"
 
 
 async def test_nobody_there_is_connection_refused(telegram: Telegram, ask: Ask) -> None:
@@ -219,7 +270,7 @@ async def test_a_connection_that_breaks_is_opened_anew(
     await ask("setWebhook", url=receiver.url)
     await wait_delivered(telegram, 1)
     receiver.server.close_idle()
-    await trio.sleep(0.05)
+    await trio.testing.wait_all_tasks_blocked()
     tell(telegram, 1, 2)
     await wait_delivered(telegram, 2)
 
@@ -274,12 +325,21 @@ async def test_what_is_deleted_while_it_waits_is_not_delivered(
 async def test_after_the_webhook_is_deleted_nothing_is_posted(
     telegram: Telegram, receiver: Receiver, ask: Ask
 ) -> None:
-    await ask("setWebhook", url=receiver.url)
-    await ask("deleteWebhook")
-    tell(telegram, 1)
+    async def fail(chat: int, number: int) -> Reply:
+        return Reply(status=500)
 
-    assert len((await ask("getUpdates")).json()["result"]) == 1
-    assert receiver.got == []
+    receiver.answer = fail
+    tell(telegram, 1)
+    await ask("setWebhook", url=receiver.url)
+    with trio.fail_after(5):
+        await telegram.wait_until(lambda: len(telegram.outlet().attempts) >= 3)
+    await ask("deleteWebhook")
+    posted = len(receiver.got)
+    tell(telegram, 1, 2)
+    await trio.sleep(0.1)  # the next try was due after 0.04 s
+
+    assert len((await ask("getUpdates")).json()["result"]) == 2
+    assert len(receiver.got) == posted
 
 
 class TestGone:
@@ -303,6 +363,23 @@ class TestGone:
 
         assert (await ask("getWebhookInfo")).json()["result"]["url"] == ""
         assert len(receiver.got) >= 4
+
+    async def test_410_now_and_then_removes_nothing(
+        self, telegram: Telegram, receiver: Receiver, ask: Ask
+    ) -> None:
+        async def answer(chat: int, number: int) -> Reply:
+            return Reply(status=410 if len(receiver.got) % 2 else 500, retry_after=1)
+
+        receiver.answer = answer
+        tell(telegram, 1)
+        await ask("setWebhook", url=receiver.url)
+        attempts = telegram.outlet().attempts
+        with trio.fail_after(10):
+            await telegram.wait_until(
+                lambda: len(attempts) > 2 and attempts[-1].at - attempts[0].at > 0.3
+            )
+
+        assert not telegram.outlet().was_gone
 
 
 class TestExpiry:

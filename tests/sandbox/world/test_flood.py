@@ -64,6 +64,50 @@ def test_a_call_in_spite_of_the_answer_is_a_violation_and_the_answer_stands() ->
     assert limits.check(BOT, "sendMessage", GROUP, 60.0) is None
 
 
+def test_a_call_that_was_under_way_when_another_was_refused_is_no_violation() -> None:
+    limits = FloodLimits(group=Limit(1, 60.0))
+    limits.check(BOT, "sendMessage", GROUP, 0.0)
+    limits.check(BOT, "sendMessage", GROUP, 10.0)
+
+    assert limits.check(BOT, "sendMessage", GROUP, 10.25) == 50
+    assert limits.violations == []
+    limits.check(BOT, "sendMessage", GROUP, 10.3)
+    assert [violation.at for violation in limits.violations] == [10.3]
+
+
+def test_a_second_refusal_grants_no_second_grace() -> None:
+    limits = FloodLimits()
+    limits.refuse(BOT, "sendMessage", GROUP, 5, 0.0)
+
+    limits.refuse(BOT, "sendMessage", GROUP, 60, 2.0)
+    limits.check(BOT, "sendMessage", GROUP, 2.1)
+    limits.refuse(BOT, "sendMessage", GROUP, 60, 100.0)
+    limits.check(BOT, "sendMessage", GROUP, 100.1)
+
+    assert [violation.at for violation in limits.violations] == [2.0, 2.1]
+
+
+def test_a_refusal_from_elsewhere_counts_as_seen_and_takes_no_room() -> None:
+    limits = FloodLimits(group=Limit(1, 60.0))
+    limits.refuse(BOT, "sendMessage", GROUP, 1, 0.0)
+    limits.refuse(BOT, "answerCallbackQuery", None, 60, 0.0)
+
+    assert limits.check(BOT, "sendMessage", GROUP, 0.5) == 1
+    assert limits.check(BOT, "sendMessage", GROUP, 1.0) is None
+    assert limits.most_in_window(BOT, GROUP) == 3
+
+
+def test_a_long_run_keeps_the_first_violations_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gmbot.sandbox.flood.KEPT_VIOLATIONS", 2)
+    limits = FloodLimits()
+    limits.freeze(BOT, 60, 0.0)
+
+    for at in (1.0, 2.0, 3.0):
+        limits.check(BOT, "sendMessage", GROUP, at)
+
+    assert [violation.at for violation in limits.violations] == [1.0, 2.0]
+
+
 def test_a_freeze_holds_its_kind_of_call_in_its_chat_only() -> None:
     limits = FloodLimits(group=Limit(1, 60.0))
     limits.check(BOT, "sendMessage", GROUP, 0.0)

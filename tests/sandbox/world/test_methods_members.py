@@ -90,6 +90,15 @@ def test_who_may_look_into_a_chat(town: "Town") -> None:
     assert town.refused("getChat", chat_id="") == errors.CHAT_ID_EMPTY
 
 
+def test_a_bot_that_is_out_of_a_basic_group_may_still_look_but_not_act(town: "Town") -> None:
+    gone = town.world.basic_group("Friends", creator=town.ann, members=[town.bot])
+    town.call("leaveChat", chat_id=gone)
+
+    assert town.call("getChat", chat_id=gone)["title"] == "Friends"
+    words = town.refused("sendMessage", chat_id=gone, text="hi")
+    assert words == errors.NOT_A_MEMBER["group"]
+
+
 def test_administrators_are_told_without_other_bots_unless_asked_for(town: "Town") -> None:
     town.ann.promote(town.group, town.other)
     town.ann.be_anonymous(town.group)

@@ -7,6 +7,7 @@ import pytest
 
 from gmbot.sandbox import errors
 from gmbot.sandbox.errors import NotAllowed
+from gmbot.sandbox.journal import Journal
 from gmbot.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ def test_an_upgraded_group_tells_of_it_on_both_sides_and_its_old_id_names_the_ne
     town: "Town",
 ) -> None:
     basic = town.world.basic_group("Friends", creator=town.ann, members=[town.bob, town.bot])
+    basic.join_messages = False
 
     chat = town.ann.migrate(basic)
 
@@ -241,9 +243,11 @@ def test_an_upgraded_group_tells_of_it_on_both_sides_and_its_old_id_names_the_ne
     assert old["migrate_to_chat_id"] == chat.id
     assert new["migrate_from_chat_id"] == basic.id
     assert new["message_id"] == 1
+    assert not chat.join_messages
     assert chat.standing(town.bob.id, town.now).status == "member"
     assert town.call("getChat", chat_id=chat)["type"] == "supergroup"
-    assert town.refused("getChat", chat_id=basic) == errors.GROUP_UPGRADED
+    assert town.refused("leaveChat", chat_id=basic) == errors.GROUP_UPGRADED
+    assert town.call("getChat", chat_id=basic)["type"] == "group"
     with pytest.raises(errors.TelegramError) as caught:
         town.call("sendMessage", chat_id=basic, text="hi")
     assert caught.value.parameters == {"migrate_to_chat_id": chat.id}
@@ -264,13 +268,26 @@ def test_the_journal_tells_who_did_what_when(town: "Town") -> None:
         "08:00:05  Group | [Guard] deleted Bob Builder #2",
         "08:00:05  Group | Ann wrote #3: (photo)",
     ]
-    assert len(town.world.journal) == 3
+    assert town.world.journal.total == 3
     assert [entry.deed for entry in town.world.journal] == ["wrote", "deleted", "wrote"]
     (deleted,) = town.world.journal.of("deleted", whom_id=town.bob.id)
     assert deleted.at == town.now
     assert town.world.journal.of("deleted", chat_id=town.channel.id) == []
     assert town.group.deleted_ids() == [2]
     assert town.group.texts() == [""]
+
+
+def test_the_journal_keeps_the_last_deeds_and_counts_all(town: "Town") -> None:
+    town.world.journal = Journal(keep=2)
+    for text in ("one", "two", "three"):
+        town.bob.write(town.group, text)
+
+    journal = town.world.journal
+
+    assert journal.total == 3
+    assert [entry.text for entry in journal] == ["two", "three"]
+    assert [entry.text for entry in journal.since(2)] == ["three"]
+    assert [entry.text for entry in journal.since(0)] == ["two", "three"]
 
 
 def test_a_deed_without_a_chat_has_a_dash_for_it(town: "Town") -> None:
