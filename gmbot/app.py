@@ -11,10 +11,9 @@ Stopping goes the other way: the source first, then a deadline for the work, the
 """
 
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from random import Random
-from typing import TypeVar
 from uuid import uuid4
 
 import structlog
@@ -47,8 +46,6 @@ from gmbot.telemetry import events
 from gmbot.telemetry.health import Health
 from gmbot.telemetry.metrics import Metrics
 from gmbot.telemetry.sidecar import run_sidecar
-
-T = TypeVar("T")
 
 # Connections to the Bot API: one request at a time each, and a look-up takes some 50 ms.
 CONNECTIONS = 64
@@ -83,16 +80,15 @@ async def run(config: Config) -> None:
     app = App(config)
     async with trio.open_nursery() as lifetime:
         stop = trio.Event()
-        await lifetime.start(_listen, stop, lifetime.cancel_scope, name="signals")
+        await lifetime.start(_listen, app, stop, lifetime.cancel_scope, name="signals")
         bound = await lifetime.start(_sidecar, app, name="sidecar")
         log.info(events.SIDECAR_STARTED, address=str(bound))
         lifetime.start_soon(app.beat, name="heartbeat")
         async with app.open_storage() as storage, app.open_api() as (api, poll_api):
-            me = await _unless(stop, lambda: app.greet(api))
-            if me is not None:
-                await app.serve(me, storage, api, poll_api, stop)
-        log.info(events.BOT_STOPPED)
+            me = await app.greet(api)
+            await app.serve(me, storage, api, poll_api, stop)
         lifetime.cancel_scope.cancel()
+    log.info(events.BOT_STOPPED)
 
 
 class App:
@@ -113,6 +109,8 @@ class App:
         self._storage: Storage | None = None
         self._policies: Policies | None = None
         self._is_greeted = False
+        self._database_trouble: str | None = None
+        self.is_serving = False  # from then on a stop has something to drain
 
     def observe(self, record: Record) -> None:
         """Turn what the client tells into metrics and log lines."""
@@ -214,6 +212,7 @@ class App:
                 random=self.random,
             )
             pending = PendingUpdates(storage, instance=uuid4().hex)
+            self.is_serving = True
             dispatch = Dispatch(Routes(guard), pending, work, metrics=self.metrics)
             await work.start(pending.run, dispatch.resume, name="pending updates")
             polling = Polling(poll_api, dispatch, random=self.random, observe=self.observe)
@@ -245,12 +244,22 @@ class App:
 
     async def _ping(self, storage: Storage) -> None:
         began = trio.current_time()
-        ok = False
-        with trio.move_on_after(PING_DEADLINE), suppress(StorageError):
-            await storage.ping()
-            ok = True
+        trouble: str | None = "no answer in time"
+        with trio.move_on_after(PING_DEADLINE):
+            try:
+                await storage.ping()
+            except StorageError as error:
+                trouble = str(error)
+            else:
+                trouble = None
+        ok = trouble is None
         self.health.set("database", ok=ok, latency=trio.current_time() - began)
         self.metrics.database_connected(ok)
+        if ok and self._database_trouble:
+            log.info(events.DATABASE_REGAINED)
+        elif trouble and not self._database_trouble:
+            log.warning(events.DATABASE_LOST, reason=trouble)
+        self._database_trouble = trouble
 
 
 def unsupported(config: Config) -> tuple[str, ...]:
@@ -270,30 +279,16 @@ async def _sidecar(app: App, *, task_status: trio.TaskStatus[object]) -> None:
 
 
 async def _listen(
+    app: App,
     stop: trio.Event,
     everything: trio.CancelScope,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Set `stop` on the first signal; on the second, stop at once."""
+    """Set `stop` on the first signal; on the second, or before the bot serves, stop at once."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
         async for _ in signals:
-            if stop.is_set():
+            if stop.is_set() or not app.is_serving:
                 everything.cancel()
             stop.set()
-
-
-async def _unless(stop: trio.Event, wait_for: Callable[[], Awaitable[T]]) -> T | None:
-    """Return what `wait_for` returns, or None where `stop` comes first."""
-    result: T | None = None
-    async with trio.open_nursery() as nursery:
-
-        async def give_up() -> None:
-            await stop.wait()
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(give_up, name="stop while starting")
-        result = await wait_for()
-        nursery.cancel_scope.cancel()
-    return result

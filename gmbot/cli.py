@@ -28,9 +28,13 @@ OK, FAILED, WRONG = 0, 1, 2
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Carry out one command; return its exit status."""
     options = _parser().parse_args(arguments)
-    if options.command == "sandbox":
-        return _sandbox(stay=options.stay)
-    return _configured(options.command, environ)
+    try:
+        if options.command == "sandbox":
+            return _sandbox(stay=options.stay)
+        return _configured(options.command, environ)
+    except* KeyboardInterrupt:
+        pass
+    return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,7 +58,7 @@ def _configured(command: str, environ: Mapping[str, str]) -> int:
     configure_logs(environment=config.environment, level=config.log_level, secrets=config.secrets)
     try:
         if command == "check":
-            return OK if trio.run(check, config) else FAILED
+            return OK if trio.run(check, config, _say) else FAILED
         trio.run(run, config)
     except Exception as error:  # noqa: BLE001 - the last one who can say something
         reasons = [_reason(leaf) for leaf in _leaves(error)]
@@ -70,12 +74,7 @@ def _sandbox(*, stay: bool) -> int:
     # Only here, so that a bot in production never loads a simulated Telegram.
     from gmbot.sandbox.story import tell  # noqa: PLC0415 - see above
 
-    went_well = False
-    try:
-        went_well = trio.run(partial(tell, stay=stay))
-    except* KeyboardInterrupt:
-        pass
-    return OK if went_well else FAILED
+    return OK if trio.run(partial(tell, stay=stay, say=_say)) else FAILED
 
 
 def _leaves(error: Exception) -> list[Exception]:
@@ -92,6 +91,18 @@ def _reason(error: Exception) -> str | None:
             return str(error)
         case _:
             return None
+
+
+def _say(line: str) -> None:
+    """Print a line, whatever the terminal's encoding; a reader who has left loses it, as `head`."""
+    if sys.stdout is None:  # closed from the start
+        return
+    encoding = sys.stdout.encoding
+    try:
+        text = line.encode(encoding, "backslashreplace").decode(encoding)
+        print(text, flush=True)  # noqa: T201 - what a command says
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(status: int, *lines: str) -> int:

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import trio
@@ -30,7 +30,7 @@ from gmbot.storage.records import (
     RestrictionState,
 )
 from gmbot.storage.sqlite_connection import SqliteFile
-from gmbot.storage.sqlite_worker import MAX_GROUP, Work, Workers, commit_together, look_up
+from gmbot.storage.sqlite_worker import MAX_GROUP, Job, Work, Workers, commit_together, look_up
 
 T = TypeVar("T")
 
@@ -39,6 +39,10 @@ _READERS = 2  # threads: so that one long look-up does not hold up the short one
 # Seconds to wait for another process's lock: less than the 2 s that a flow has, so that it is told
 # what is the matter, and the circuit breaker with it.
 _BUSY_TIMEOUT = 1.0
+
+# Seconds for the threads to end what they are at: a commit takes milliseconds, and a stop must not
+# wait for a disk that hangs. SQLite survives a process that ends in the middle.
+_CLOSING = 1.0
 
 # Source: the reference design, circuit breaker of the database.
 _POLICY = BreakerPolicy(failures=3, successes=2, rest=30.0, max_rest=30.0)
@@ -102,7 +106,7 @@ class SqliteStorage(Storage):
         self._closed = False
         self._last_fault: BaseException | None = None
         self._writer = Workers(
-            "database writer", 1, file.open_writer, commit_together, file.translate, group=MAX_GROUP
+            "database writer", 1, file.open_writer, self._commit, file.translate, group=MAX_GROUP
         )
         self._readers = Workers(
             "database reader", _READERS, file.open_reader, look_up, file.translate
@@ -115,8 +119,9 @@ class SqliteStorage(Storage):
 
     async def aclose(self) -> None:
         self._closed = True
-        await self._readers.aclose()
-        await self._writer.aclose()  # last: the last one to close leaves a file without a WAL
+        with trio.move_on_after(_CLOSING, shield=True):
+            await self._readers.aclose()
+            await self._writer.aclose()  # last: the last one to close leaves a file without a WAL
 
     async def ping(self) -> None:
         await self._ask("ping", self._writer, _nothing)
@@ -252,6 +257,10 @@ class SqliteStorage(Storage):
         await self._change("finish_update", sql.FINISH_UPDATE, (update_id,))
 
     # How a question gets to SQLite.
+
+    def _commit(self, connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> None:
+        self._file.require_in_place()
+        commit_together(connection, jobs)
 
     async def _restrictions(self, query: str, text: str, parameters: rows.Row) -> list[Restriction]:
         return [rows.read_restriction(row) for row in await self._rows(query, text, parameters)]

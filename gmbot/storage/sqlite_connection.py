@@ -28,6 +28,7 @@ class SqliteFile:
     def __init__(self, path: str, *, busy_timeout: float) -> None:
         self.path = Path(path).absolute()
         self._busy_timeout = busy_timeout
+        self._opened: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         return f"database {self.path}"
@@ -55,7 +56,18 @@ class SqliteFile:
                 connection.close()
                 raise
             else:
+                self._opened = _identity(self.path)
                 return connection
+
+    def require_in_place(self) -> None:
+        """Raise StorageUnusable where the file that is open for writing was moved away or removed.
+
+        With WAL, SQLite goes on writing to it, and at the end all of that is gone.
+        """
+        if self._opened is None or _identity(self.path) != self._opened:
+            raise StorageUnusable(
+                f"{self} was removed or replaced while in use: put it back, or restart GMBot"
+            )
 
     def open_reader(self) -> sqlite3.Connection:
         """Open for reading; the writer has been here before."""
@@ -138,6 +150,14 @@ _SPOILING = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
 }
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _primary_code(error: sqlite3.Error) -> int:

@@ -42,8 +42,11 @@ class Job(Generic[T]):
 def commit_together(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> None:
     """Do all jobs in one transaction; one that fails is undone alone.
 
-    Where the transaction itself fails, so do all jobs.
+    Where the transaction itself fails, so do all jobs. Where nobody waits any more, there is none:
+    a stop must not wait for another process's lock on behalf of callers who have left.
     """
+    if all(job.abandoned for job in jobs):
+        return
     try:
         connection.execute("BEGIN IMMEDIATE")
         for job in jobs:
@@ -125,12 +128,14 @@ class Workers:
         return job.result
 
     async def aclose(self) -> None:
-        """Do what is queued, then end the threads. `run` may not be called any more."""
+        """Do what is queued, then end the threads. `run` may not be called any more.
+
+        A thread whose disk does not answer is left behind when the caller's patience ends.
+        """
         for _ in self._threads:
             self._queue.put(None)
-        with trio.CancelScope(shield=True):
-            for thread in self._threads:
-                await trio.to_thread.run_sync(thread.join)
+        for thread in self._threads:
+            await trio.to_thread.run_sync(thread.join, abandon_on_cancel=True)
         self._threads.clear()
 
     def _run(self) -> None:

@@ -1,4 +1,5 @@
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -13,7 +14,7 @@ from gmbot.sandbox import story
 from gmbot.sandbox.faults import Fault
 from gmbot.sandbox.process import run_bot
 from gmbot.sandbox.telegram import Telegram
-from tests.process.support import Town
+from tests.process.support import DEADLINE, Town, wait_until
 
 
 def one_line_each(errors: str) -> list[str]:
@@ -207,6 +208,50 @@ async def test_check_says_what_it_could_not_look_at(town: Town) -> None:
     assert done.returncode == 1
     wrong = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("WRONG")]
     assert sorted(wrong) == ["rights", "rights", "webhook"]
+
+
+async def test_check_tells_names_that_the_terminal_cannot_show(town: Town) -> None:
+    done = await town.command("check", DATABASE_URL="sqlite:///☃.db", PYTHONIOENCODING="latin-1")
+
+    assert done.returncode == 0, done.stderr
+    assert "\\u2603.db" in done.stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", "| true"])
+async def test_check_ends_as_ever_where_nobody_reads_what_it_says(town: Town, closed: str) -> None:
+    script = f'( {sys.executable} -m gmbot check; echo "status $?" >&2 ) {closed}'
+
+    with trio.fail_after(DEADLINE):
+        done = await trio.run_process(
+            ["/bin/sh", "-c", script],
+            env=town.environ(LOG_LEVEL="INFO"),
+            capture_stderr=True,
+            check=False,
+            cwd=town.directory,
+        )
+
+    assert done.stderr == b"status 0\n"
+
+
+async def test_check_that_is_interrupted_ends_without_a_traceback(town: Town) -> None:
+    hang = town.telegram.faults.add(Fault.hang())
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-m", "gmbot", "check"],
+        env=town.environ(LOG_LEVEL="INFO"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    await wait_until(lambda: hang.fired > 0)
+
+    process.send_signal(signal.SIGINT)
+    with trio.fail_after(DEADLINE):
+        said = b"".join([part async for part in process.stdout])
+        assert await process.wait() == 1
+
+    assert said.startswith(b"ok     database")
+    assert said.count(b"\n") == 1
+    await process.stdout.aclose()
 
 
 async def test_the_version_is_told(town: Town) -> None:

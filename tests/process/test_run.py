@@ -60,6 +60,23 @@ async def test_a_signal_drains_and_exits_0_within_ten_seconds(
     assert town.is_confirmed()
 
 
+async def test_a_stop_while_the_database_is_locked_at_the_start_exits_0(
+    town: Town, tmp_path: Path
+) -> None:
+    other = sqlite3.connect(tmp_path / "gmbot.db", isolation_level=None)
+    other.execute("CREATE TABLE held (number INTEGER)")
+    other.execute("BEGIN EXCLUSIVE")
+    async with town.run() as bot:
+        await wait_until(lambda: "sidecar_started" in bot.log)
+
+        bot.process.send_signal(signal.SIGTERM)
+        with trio.fail_after(10):
+            assert await bot.process.wait() == 0
+
+    assert [line["event"] for line in log_lines(bot)][-1] == "bot_stopped"
+    other.close()
+
+
 async def test_a_stop_while_a_call_hangs_stores_its_update_for_the_next_run(town: Town) -> None:
     async with town.run() as bot:
         await town.started(bot)
@@ -191,6 +208,25 @@ async def test_a_token_refused_while_running_ends_with_status_1(town: Town) -> N
         with trio.fail_after(DEADLINE):
             assert await bot.process.wait() == 1
     assert "Telegram refuses BOT_TOKEN" in bot.log.splitlines()[-1]
+
+
+async def test_a_database_that_is_away_is_told_once_and_why_and_shows_in_health(
+    town: Town, tmp_path: Path
+) -> None:
+    async with town.run() as bot:
+        await town.started(bot)
+        other = sqlite3.connect(tmp_path / "gmbot.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        await wait_until(lambda: "database_lost" in bot.log)
+        assert (await ask_sidecar(bot, "/live")).status_code == 200
+        assert (await ask_sidecar(bot, "/health")).status_code == 503
+        other.execute("ROLLBACK")
+        other.close()
+        await wait_until(lambda: "database_regained" in bot.log)
+        assert (await ask_sidecar(bot, "/health")).status_code == 200
+
+    (lost,) = [line for line in log_lines(bot) if line["event"] == "database_lost"]
+    assert "is locked by another process" in lost["reason"]
 
 
 async def test_a_database_that_fails_in_the_middle_is_waited_for(

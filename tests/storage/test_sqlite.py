@@ -325,6 +325,22 @@ async def test_a_full_disk_is_unavailable_and_with_room_again_all_is_well(path: 
         assert len(await storage.restrictions()) == 1
 
 
+async def test_a_file_taken_away_while_in_use_is_unusable_until_it_is_put_back(path: Path) -> None:
+    async with open_sqlite(str(path)) as storage:
+        kept = await trio.Path(path).rename(path.with_name("kept.db"))
+        with pytest.raises(StorageUnusable, match="removed or replaced"):
+            await storage.want_restriction(wanted(1))
+        await trio.Path(path).touch()
+        with pytest.raises(StorageUnusable, match="removed or replaced"):
+            await storage.ping()
+        await kept.rename(path)
+
+        await storage.want_restriction(wanted(2))
+
+    async with open_sqlite(str(path)) as storage:
+        assert [one.user_id for one in await storage.restrictions()] == [2]
+
+
 async def test_damage_found_later_is_unusable(path: Path) -> None:
     async with open_sqlite(str(path)) as storage, trio.open_nursery() as nursery:
         for user_id in range(2000):
@@ -423,6 +439,29 @@ async def test_no_thread_is_left_behind(path: Path) -> None:
 
     assert {"database writer 1", "database reader 1", "database reader 2"} <= during
     assert not [one for one in threading.enumerate() if one.name.startswith("database")]
+
+
+async def test_closing_does_not_wait_for_a_disk_that_hangs(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gmbot.storage.sqlite._CLOSING", 0.05)
+    hanging, answered = threading.Event(), threading.Event()
+
+    def hang(_db: sqlite3.Connection) -> None:
+        hanging.set()
+        assert answered.wait(20)
+
+    with trio.fail_after(10):
+        async with open_sqlite(str(path)) as storage, trio.open_nursery() as nursery:
+            writer = cast("SqliteStorage", storage)._writer
+            nursery.start_soon(writer.run, hang)
+            await trio.to_thread.run_sync(hanging.wait)
+            nursery.cancel_scope.cancel()
+
+    assert [thread.is_alive() for thread in writer._threads] == [True]
+    answered.set()
+    for thread in writer._threads:
+        await trio.to_thread.run_sync(thread.join, 10)
 
 
 async def test_opening_can_be_cancelled(path: Path) -> None:

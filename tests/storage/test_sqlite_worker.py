@@ -106,6 +106,20 @@ async def test_a_job_whose_caller_left_before_its_turn_is_skipped() -> None:
         assert await workers.run(everything) == []
 
 
+def test_a_group_whose_callers_have_all_left_does_not_ask_for_the_lock() -> None:
+    statements: list[str] = []
+    connection = in_memory()
+    connection.set_trace_callback(statements.append)
+    jobs = [trio_job(insert(1)), trio_job(insert(2))]
+    for job in jobs:
+        job.abandoned = True
+
+    commit_together(connection, jobs)
+
+    assert statements == []
+    connection.close()
+
+
 def test_a_look_up_whose_caller_left_is_skipped() -> None:
     connection = in_memory()
     job: Job[int] = trio_job(insert(1))

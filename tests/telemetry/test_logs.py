@@ -157,7 +157,7 @@ def test_a_secret_is_in_no_part_of_a_line(lines: Lines) -> None:
 
 
 def test_libraries_are_heard_from_warning_on(columns: Lines) -> None:
-    library = logging.getLogger("httpx")
+    library = logging.getLogger("some.library")
 
     library.debug("debug")
     library.info("POST https://api.telegram.org/bot…")
