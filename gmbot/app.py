@@ -65,6 +65,8 @@ _START_AGAIN = Backoff(base=1.0, maximum=30.0, jitter=0.25)
 # would blind the guard.
 _DATABASE_POLICY = BreakerPolicy(failures=3, successes=2, rest=30.0, max_rest=30.0)
 _API_POLICY = BreakerPolicy(failures=3, successes=2, rest=1.0, max_rest=30.0)
+# Of long polling one success closes it: on a quiet day the second would come 50 s later.
+_POLL_POLICY = BreakerPolicy(failures=3, successes=1, rest=1.0, max_rest=30.0)
 
 QUERIES = tuple(name for name in vars(Storage) if not name.startswith("_"))
 
@@ -105,7 +107,7 @@ class App:
         )
         self.database_breaker = Breaker("database", _DATABASE_POLICY, observe=self.observe)
         self.api_breaker = Breaker("api", _API_POLICY, observe=self.observe)
-        self.poll_breaker = Breaker("polling", _API_POLICY, observe=self.observe)
+        self.poll_breaker = Breaker("polling", _POLL_POLICY, observe=self.observe)
         self._storage: Storage | None = None
         self._policies: Policies | None = None
         self._is_greeted = False

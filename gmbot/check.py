@@ -3,7 +3,9 @@
 It may run beside a running bot: it binds no port, takes no lease and fetches no updates.
 """
 
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import trio
 
@@ -54,6 +56,10 @@ async def check(config: Config, say: Callable[[str], None] = print) -> bool:
 
 async def _look_at_database(app: App, report: Report) -> list[ProtectedGroup]:
     database = app.config.database
+    if isinstance(database, SqliteUrl) and not database.path.exists():
+        # Opening would make it, perhaps in the wrong place or as the wrong user.
+        _look_at_place(database.path, report)
+        return []
     try:
         async with app.open_storage() as storage:
             groups = await storage.protected_groups()
@@ -63,6 +69,16 @@ async def _look_at_database(app: App, report: Report) -> list[ProtectedGroup]:
     path = database.path if isinstance(database, SqliteUrl) else "PostgreSQL"
     report.ok("database", f"{path}, {len(groups)} protected groups")
     return groups
+
+
+def _look_at_place(path: Path, report: Report) -> None:
+    directory = path.absolute().parent
+    if not directory.is_dir():
+        report.wrong("database", f"{directory} is no directory: make it, or mend DATABASE_URL")
+    elif not os.access(directory, os.W_OK | os.X_OK):
+        report.wrong("database", f"{directory} may not be written: let gmbot's user write there")
+    else:
+        report.ok("database", f"{path} is not there yet: gmbot run makes it")
 
 
 async def _look_at_token(api: BotApi, report: Report) -> User | None:

@@ -29,6 +29,10 @@ BATCH = 100
 # answer repeats all that follows the first open update, so asking at once would be wasteful.
 LINGER = 0.2
 
+# Seconds after which a question that was cut off has surely reached the server. Asking once more
+# would be slow: the server holds the same offset up to 3 s.
+HEARD = 0.5
+
 # After a failure or a conflict: 1 s at first, doubling up to 30 s.
 _PAUSE = Backoff(base=1.0, maximum=30.0, jitter=0.25)
 
@@ -54,6 +58,12 @@ class Polling:
         await self._delete_webhook()
         self._observe(SourceRecord(SourceEvent.STARTED, "polling"))
         task_status.started()
+        try:
+            await self._poll()
+        finally:
+            self._observe(SourceRecord(SourceEvent.STOPPED))
+
+    async def _poll(self) -> None:
         while True:
             try:
                 raws = await self._ask()
@@ -91,6 +101,7 @@ class Polling:
 
     async def _ask(self) -> list[msgspec.Raw]:
         before, self._asked = self._asked, self._watermark.offset
+        began = trio.current_time()
         # After a failure a short question tells at once whether all is well again. After a conflict
         # only a long one does: it is the waiting one that another poller ends.
         is_short = self._last_trouble is SourceEvent.FAILING
@@ -102,7 +113,12 @@ class Polling:
                 allowed_updates=ALLOWED_UPDATES,
             )
         except ApiError:
-            self._asked = before  # one that is cut off by a stop was heard, one that fails was not
+            self._asked = before
+            raise
+        except trio.Cancelled:
+            # Cut off by a stop: heard, unless it may not have left yet.
+            if trio.current_time() - began < HEARD:
+                self._asked = before
             raise
 
     async def _hand_over(self, answer: list[Received | MalformedUpdate]) -> None:

@@ -618,11 +618,25 @@ async def test_a_stop_while_the_server_is_waiting_does_not_ask_the_same_again(
     scene.server.put(update(10))
     await scene.start()
     assert scene.server.offsets == [None, 11]  # and this one waits: 10 is confirmed by it
+    await trio.sleep(1)
 
     await scene.stop()
     await scene.polling.confirm()
 
     assert scene.server.offsets == [None, 11]
+
+
+async def test_a_stop_right_after_a_question_asks_again_since_that_one_may_not_have_left(
+    autojump_clock: MockClock, scene: Scene
+) -> None:
+    scene.taker.takes_time = False
+    scene.server.put(update(10))
+    await scene.start()
+
+    await scene.stop()
+    await scene.polling.confirm()
+
+    assert scene.server.offsets == [None, 11, 11]
 
 
 async def test_a_stop_after_a_question_that_failed_asks_again(

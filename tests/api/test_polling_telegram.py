@@ -155,7 +155,7 @@ async def test_a_thousand_updates_arrive_each_once_and_in_order(
                 await town.wait_confirmed()
 
     assert bot.taker.texts == texts
-    assert bot.events == [SourceEvent.STARTED]
+    assert bot.events == [SourceEvent.STARTED, SourceEvent.STOPPED]
 
 
 async def test_a_slow_update_in_the_middle_does_not_stop_the_others(
@@ -288,7 +288,7 @@ async def test_a_webhook_is_deleted_at_the_start_without_dropping_what_waits(
                 await town.wait_confirmed()
 
     assert bot.taker.texts == texts
-    assert bot.events == [SourceEvent.WEBHOOK_DELETED, SourceEvent.STARTED]
+    assert bot.events == [SourceEvent.WEBHOOK_DELETED, SourceEvent.STARTED, SourceEvent.STOPPED]
 
 
 async def test_another_poller_is_said_once_and_waited_out(town: Town, telegram: Telegram) -> None:
@@ -301,7 +301,12 @@ async def test_another_poller_is_said_once_and_waited_out(town: Town, telegram: 
 
     assert rule.fired == 1
     assert bot.taker.texts == texts
-    assert bot.events == [SourceEvent.STARTED, SourceEvent.CONFLICT, SourceEvent.RESUMED]
+    assert bot.events == [
+        SourceEvent.STARTED,
+        SourceEvent.CONFLICT,
+        SourceEvent.RESUMED,
+        SourceEvent.STOPPED,
+    ]
 
 
 async def test_a_wrong_token_ends_it(town: Town, telegram: Telegram) -> None:

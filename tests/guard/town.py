@@ -82,6 +82,9 @@ class InlineStorage(SqliteStorage):
             await self.after.pop(query)()
         return result
 
+    def __del__(self) -> None:
+        self.db.close()
+
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         return self.db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - names of ours
 

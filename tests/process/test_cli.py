@@ -67,6 +67,8 @@ async def test_a_wrong_token_ends_with_status_1_and_one_line(town: Town) -> None
 
 
 def unwritable(directory: Path) -> Path:
+    if os.geteuid() == 0:
+        return Path("/proc/gmbot.db")  # where not even root may write
     locked = directory / "locked"
     locked.mkdir()
     locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
@@ -94,10 +96,7 @@ def a_directory(directory: Path) -> Path:
 @pytest.mark.parametrize(
     "make",
     [
-        pytest.param(
-            unwritable,
-            marks=pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere"),
-        ),
+        unwritable,
         corrupt,
         no_database,
         a_directory,
@@ -148,6 +147,20 @@ async def test_check_finds_everything_well_beside_a_running_bot(town: Town) -> N
     assert subjects == {"token", "database", "webhook", "rights"}
     assert town.telegram.outlet().poll.offset_repeats == polled
     assert "source_conflict" not in bot.log
+
+
+async def test_check_makes_no_database_and_says_what_is_wrong_with_its_place(
+    town: Town, tmp_path: Path
+) -> None:
+    done = await town.command("check")
+    lost = await town.command("check", DATABASE_URL=f"sqlite:///{tmp_path}/nowhere/gmbot.db")
+
+    assert done.returncode == 0
+    assert "gmbot run makes it" in done.stdout
+    assert not (tmp_path / "gmbot.db").exists()
+    assert lost.returncode == 1
+    assert "WRONG  database" in lost.stdout
+    assert "nowhere is no directory" in lost.stdout
 
 
 async def test_check_names_the_right_that_is_missing(town: Town) -> None:
@@ -252,6 +265,31 @@ async def test_check_that_is_interrupted_ends_without_a_traceback(town: Town) ->
     assert said.startswith(b"ok     database")
     assert said.count(b"\n") == 1
     await process.stdout.aclose()
+
+
+BROKEN = """
+import os, sys
+from gmbot import cli
+
+async def run(config):
+    raise RuntimeError("https://api.telegram.org/bot" + os.environ["BOT_TOKEN"] + "/getMe")
+
+cli.run = run
+sys.exit(cli.main(["run"]))
+"""
+
+
+async def test_a_fault_of_our_own_ends_with_status_1_and_tells_no_secret(town: Town) -> None:
+    with trio.fail_after(60):
+        done = await trio.run_process(
+            [sys.executable, "-c", BROKEN], env=town.environ(), capture_stderr=True, check=False
+        )
+
+    errors = done.stderr.decode()
+    assert done.returncode == 1
+    assert "bot_failed" in errors
+    assert "fault of its own" in errors.splitlines()[-1]
+    assert town.telegram.token not in errors
 
 
 async def test_the_version_is_told(town: Town) -> None:
