@@ -5,78 +5,32 @@ flow that takes more than 2 s is stored and goes on from where it is; one that f
 tried again. So nothing is lost, and nobody waits for the slow.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from enum import StrEnum
+from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
 
-import msgspec
 import structlog
 import trio
 from structlog.contextvars import bind_contextvars
 
-from gmbot.api.errors import CircuitOpen, NetworkFailure, RetryAfter, ServerUnavailable
 from gmbot.api.records import MalformedUpdate
 from gmbot.api.source import Received, read_update
 from gmbot.api.types import Update
 from gmbot.coordination.pending import PendingUpdates
 from gmbot.flows.routes import Flow, Routes
-from gmbot.guard.membership import MembershipUnknown
-from gmbot.storage.errors import StorageError, StorageUnavailable, StorageUnusable
+from gmbot.flows.verdict import DATABASE_AWAY, Failure, Verdict, judge
+from gmbot.storage.errors import StorageError
 from gmbot.storage.records import PendingUpdate
 from gmbot.telemetry import events
 from gmbot.telemetry.metrics import ErrorType, Metrics, UpdateOutcome
 
 PATIENCE = 2.0  # seconds until a flow's update is stored and acknowledged
-ROOM = 500  # flows at work at once; at this bound the source waits
+ROOM = 500  # flows at work at once; at this bound updates are stored for later
 
-# Seconds until a person whose membership is in doubt is looked at again; then they are left alone.
-DOUBT = (5.0, 30.0, 120.0, 600.0)
-# Seconds until a flow whose dependency was away is tried again; this counts no attempt.
-AWAY = 5.0
-# Seconds until a flow that failed by itself is tried again; then its update is given up as poison.
-POISON = (1.0, 5.0, 30.0, 120.0)
 # Seconds between two tries to store an update while the database is away.
 STORE_AGAIN = 1.0
 
 log = structlog.get_logger()
-
-
-class Failure(StrEnum):
-    """Why a flow did not end well."""
-
-    DOUBT = "doubt"  # a membership could not be found out
-    AWAY = "away"  # something it depends on does not answer
-    POISON = "poison"  # its own error
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What is to be done with an update whose flow failed; `delay` None: give it up."""
-
-    failure: Failure
-    attempts: int
-    delay: float | None
-
-
-def judge(errors: Sequence[Exception], attempts: int) -> Verdict:
-    """Decide what follows from a flow's failure after so many counted attempts. Pure.
-
-    Poison is a flow's own error: a dependency that is away counts nothing.
-    """
-    if any(isinstance(error, MembershipUnknown) for error in errors):
-        return _next(attempts, DOUBT, Failure.DOUBT)
-    if all(isinstance(error, _AWAY) for error in errors):
-        return Verdict(Failure.AWAY, attempts, AWAY)
-    return _next(attempts, POISON, Failure.POISON)
-
-
-_DATABASE_AWAY = (StorageUnavailable, StorageUnusable)
-_AWAY = (NetworkFailure, ServerUnavailable, CircuitOpen, RetryAfter, *_DATABASE_AWAY)
-
-
-def _next(attempts: int, schedule: tuple[float, ...], failure: Failure) -> Verdict:
-    delay = schedule[attempts] if attempts < len(schedule) else None
-    return Verdict(failure, attempts + 1, delay)
 
 
 class Dispatch:
@@ -289,7 +243,7 @@ async def _insist(write: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await write()
-        except _DATABASE_AWAY:
+        except DATABASE_AWAY:
             await trio.sleep(STORE_AGAIN)
         except StorageError:
             log.exception(events.FLOW_FAILED, failure=Failure.POISON)

@@ -22,9 +22,10 @@ from gmbot.api.errors import (
 from gmbot.api.source import Received, read_update
 from gmbot.api.types import Update
 from gmbot.coordination.pending import PendingUpdates
-from gmbot.flows import dispatch as dispatching
-from gmbot.flows.dispatch import DOUBT, POISON, ROOM, Dispatch, Failure, Verdict, judge
+from gmbot.flows.dispatch import ROOM, Dispatch
 from gmbot.flows.routes import Flow, Routes
+from gmbot.flows.verdict import AWAY as AWAY_FOR
+from gmbot.flows.verdict import DOUBT, POISON, Failure, Verdict, judge
 from gmbot.guard.membership import MembershipUnknown
 from gmbot.storage.errors import StorageError, StorageUnavailable, StorageUnusable
 from gmbot.telemetry.metrics import Metrics
@@ -155,7 +156,7 @@ async def desk(autojump_clock: MockClock, nursery: trio.Nursery) -> AsyncIterato
 @pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
 @given(attempts=st.integers(0, 10))
 def test_what_is_away_counts_nothing(error: Exception, attempts: int) -> None:
-    assert judge([error, error], attempts) == Verdict(Failure.AWAY, attempts, dispatching.AWAY)
+    assert judge([error, error], attempts) == Verdict(Failure.AWAY, attempts, AWAY_FOR)
 
 
 @given(attempts=st.integers(0, 10), away=st.lists(st.sampled_from(AWAY)))

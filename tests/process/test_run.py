@@ -244,4 +244,4 @@ async def test_a_database_that_fails_in_the_middle_is_waited_for(
         other.execute("ROLLBACK")
         other.close()
 
-        await wait_until(lambda: message.deleted, deadline=90)
+        await wait_until(lambda: message.deleted, deadline=150)
