@@ -1,8 +1,9 @@
 """Runs flows: each person's in order, persons side by side, bounded, one failure boundary.
 
 An update is acknowledged when memory decided it, when its flow has ended, or when it is stored. A
-flow that takes more than 2 s is stored and goes on from where it is; one that fails is stored to be
-tried again. So nothing is lost, and nobody waits for the slow.
+flow that takes more than 2 s is stored and goes on beside the others, in a room of its own, or is
+put off where that is full; one that fails is stored to be tried again. So nothing is lost, and
+nobody waits for the slow.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,7 @@ from gmbot.api.source import Received, read_update
 from gmbot.api.types import Update
 from gmbot.coordination.pending import PendingUpdates
 from gmbot.flows.routes import Flow, Routes
-from gmbot.flows.verdict import DATABASE_AWAY, Failure, Verdict, judge
+from gmbot.flows.verdict import DATABASE_AWAY, Failure, Verdict, judge, put_off
 from gmbot.storage.errors import StorageError
 from gmbot.storage.records import PendingUpdate
 from gmbot.telemetry import events
@@ -26,6 +27,7 @@ from gmbot.telemetry.metrics import ErrorType, Metrics, UpdateOutcome
 
 PATIENCE = 2.0  # seconds until a flow's update is stored and acknowledged
 ROOM = 500  # flows at work at once; at this bound updates are stored for later
+SLOW_ROOM = 500  # flows that are stored and go on; at this bound they are put off
 
 # Seconds between two tries to store an update while the database is away.
 STORE_AGAIN = 1.0
@@ -44,6 +46,7 @@ class Dispatch:
         self._nursery = nursery
         self._metrics = metrics
         self._room = trio.CapacityLimiter(ROOM)
+        self._slow_room = trio.CapacityLimiter(SLOW_ROOM)
         self._last_of: dict[int, _Work] = {}  # by person
         self._works: dict[int, _Work] = {}  # by update
         self._is_draining = False
@@ -134,10 +137,15 @@ class Dispatch:
 
     async def _run(self, work: "_Work", flow: Flow, before: "_Work | None") -> None:
         bind_contextvars(update_id=work.update_id, flow=flow.name)
+        work.room = self._room
+        verdict: Verdict | None = put_off(work.attempts)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(
-                    self._store_when_slow, work, name=f"patience with update {work.update_id}"
+                    self._store_when_slow,
+                    work,
+                    nursery.cancel_scope,
+                    name=f"patience with update {work.update_id}",
                 )
                 if before is not None:
                     await before.ended.wait()
@@ -149,7 +157,7 @@ class Dispatch:
             if self._last_of.get(flow.person) is work:
                 del self._last_of[flow.person]
             del self._works[work.update_id]
-            self._room.release_on_behalf_of(work)
+            work.room.release_on_behalf_of(work)
 
     async def _try(self, work: "_Work", flow: Flow) -> Verdict | None:
         """Run the flow; the one place that catches what it raises. None: it went well."""
@@ -165,14 +173,21 @@ class Dispatch:
             return verdict
         return None
 
-    async def _store_when_slow(self, work: "_Work") -> None:
+    async def _store_when_slow(self, work: "_Work", flow: trio.CancelScope) -> None:
+        """After its patience, make a flow leave the room: to the slow ones, or to a later try."""
         with work.patience:
             await trio.sleep(PATIENCE)
-        if work.is_stored:
-            return
-        await self._store(work)
-        log.info(events.FLOW_STORED)
-        work.acknowledge()
+        if not work.is_stored:
+            await self._store(work)
+            log.info(events.FLOW_STORED)
+            work.acknowledge()
+        try:
+            self._slow_room.acquire_on_behalf_of_nowait(work)
+        except trio.WouldBlock:
+            flow.cancel()
+        else:
+            self._room.release_on_behalf_of(work)
+            work.room = self._slow_room
 
     async def _settle(self, work: "_Work", verdict: Verdict | None) -> None:
         """Do with the update what its flow's end asks for, then acknowledge it."""
@@ -218,6 +233,7 @@ class _Work:
         self.is_stored = self.is_resumed
         self.ended = trio.Event()
         self.patience = trio.CancelScope()
+        self.room: trio.CapacityLimiter
         self._is_acknowledged = self.is_resumed
         self._done = [] if done is None else [done]
 

@@ -41,8 +41,13 @@ def judge(errors: Sequence[Exception], attempts: int) -> Verdict:
     if any(isinstance(error, MembershipUnknown) for error in errors):
         return _next(attempts, DOUBT, Failure.DOUBT)
     if all(isinstance(error, _AWAY) for error in errors):
-        return Verdict(Failure.AWAY, attempts, AWAY)
+        return put_off(attempts)
     return _next(attempts, POISON, Failure.POISON)
+
+
+def put_off(attempts: int) -> Verdict:
+    """Decide for a flow that waits for something: later, and it counts no attempt."""
+    return Verdict(Failure.AWAY, attempts, AWAY)
 
 
 DATABASE_AWAY = (StorageUnavailable, StorageUnusable)

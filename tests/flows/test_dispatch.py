@@ -22,7 +22,7 @@ from gmbot.api.errors import (
 from gmbot.api.source import Received, read_update
 from gmbot.api.types import Update
 from gmbot.coordination.pending import PendingUpdates
-from gmbot.flows.dispatch import ROOM, Dispatch
+from gmbot.flows.dispatch import ROOM, SLOW_ROOM, Dispatch
 from gmbot.flows.routes import Flow, Routes
 from gmbot.flows.verdict import AWAY as AWAY_FOR
 from gmbot.flows.verdict import DOUBT, POISON, Failure, Verdict, judge
@@ -246,6 +246,26 @@ async def test_what_is_shelved_comes_also_after_a_long_jam(
     await trio.sleep(60)
 
     assert sum("ended" in line for line in desk.routes.log) == ROOM + 120
+    assert desk.stored() == {}
+
+
+async def test_a_thousand_slow_flows_delay_nobody_else(
+    autojump_clock: MockClock, desk: Desk
+) -> None:
+    for begin in (0, ROOM):
+        for number in range(begin, begin + ROOM):
+            await desk.give(number, takes(600))
+        await trio.sleep(2.1)
+    assert desk.dispatch.at_work == SLOW_ROOM
+    assert len(desk.stored()) == 2 * ROOM
+    began = trio.current_time()
+
+    await desk.give(5000, at_once)
+    await settle()
+
+    assert trio.current_time() == began
+    assert "5000 ended" in desk.routes.log
+    await trio.sleep(1300)
     assert desk.stored() == {}
 
 
