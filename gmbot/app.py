@@ -225,6 +225,7 @@ class App:
                 await stop.wait()
                 log.info(events.BOT_STOPPING, at_work=dispatch.at_work)
                 self.health.ready = False
+                await polling.wait_heard()
                 source.cancel_scope.cancel()
             with trio.move_on_after(DRAIN):
                 await dispatch.drain()

@@ -7,6 +7,7 @@ soon (what takes long is stored). Meanwhile the server keeps what is new: back-p
 
 from functools import partial
 from http import HTTPStatus
+from math import inf
 from random import Random
 
 import msgspec
@@ -29,8 +30,7 @@ BATCH = 100
 # answer repeats all that follows the first open update, so asking at once would be wasteful.
 LINGER = 0.2
 
-# Seconds after which a question that was cut off has surely reached the server. Asking once more
-# would be slow: the server holds the same offset up to 3 s.
+# Seconds after which a question has surely reached the server, which then forgets what is done.
 HEARD = 0.5
 
 # After a failure or a conflict: 1 s at first, doubling up to 30 s.
@@ -49,6 +49,7 @@ class Polling:
         self._observe = observe
         self._watermark = Watermark()
         self._asked: int | None = None  # the offset of the last question that may have been heard
+        self._asked_at = -inf
         self._moved = trio.Event()
         self._troubles = 0
         self._last_trouble: SourceEvent | None = None
@@ -73,6 +74,16 @@ class Polling:
                 await self._rest(error)
             else:
                 await self._hand_over([read_update(raw) for raw in raws])
+
+    async def wait_heard(self) -> None:
+        """Wait until the question under way has reached the server, before `run` is cut off.
+
+        Cut off earlier, it might have told nothing, and could not be asked again. Under load there
+        is always a new one: then this gives up after a second, and `confirm` does what it can.
+        """
+        with trio.move_on_after(2 * HEARD):
+            while (left := self._asked_at + HEARD - trio.current_time()) > 0:  # noqa: ASYNC110 - time itself is waited for
+                await trio.sleep(left)
 
     async def confirm(self) -> None:
         """Tell the server what is done, with a last short question. For after `run` has ended.
@@ -101,7 +112,7 @@ class Polling:
 
     async def _ask(self) -> list[msgspec.Raw]:
         before, self._asked = self._asked, self._watermark.offset
-        began = trio.current_time()
+        self._asked_at = trio.current_time()
         # After a failure a short question tells at once whether all is well again. After a conflict
         # only a long one does: it is the waiting one that another poller ends.
         is_short = self._last_trouble is SourceEvent.FAILING
@@ -113,12 +124,7 @@ class Polling:
                 allowed_updates=ALLOWED_UPDATES,
             )
         except ApiError:
-            self._asked = before
-            raise
-        except trio.Cancelled:
-            # Cut off by a stop: heard, unless it may not have left yet.
-            if trio.current_time() - began < HEARD:
-                self._asked = before
+            self._asked = before  # one that is cut off by a stop was heard, one that fails was not
             raise
 
     async def _hand_over(self, answer: list[Received | MalformedUpdate]) -> None:

@@ -15,7 +15,7 @@ from gmbot.api.breaker import Breaker, BreakerPolicy
 from gmbot.api.client import BotApi
 from gmbot.api.errors import ApiError, NetworkFailure, Unauthorized
 from gmbot.api.limiter import Limiter, Limits
-from gmbot.api.polling import BATCH, LINGER, POLL_TIMEOUT, Polling
+from gmbot.api.polling import BATCH, HEARD, LINGER, POLL_TIMEOUT, Polling
 from gmbot.api.records import MalformedUpdate, Record, SourceEvent, SourceRecord
 from gmbot.api.source import Received
 from gmbot.api.transport import Answer
@@ -618,25 +618,43 @@ async def test_a_stop_while_the_server_is_waiting_does_not_ask_the_same_again(
     scene.server.put(update(10))
     await scene.start()
     assert scene.server.offsets == [None, 11]  # and this one waits: 10 is confirmed by it
-    await trio.sleep(1)
-
     await scene.stop()
     await scene.polling.confirm()
 
     assert scene.server.offsets == [None, 11]
 
 
-async def test_a_stop_right_after_a_question_asks_again_since_that_one_may_not_have_left(
+async def test_a_stop_waits_until_a_question_just_asked_has_reached_the_server(
     autojump_clock: MockClock, scene: Scene
 ) -> None:
     scene.taker.takes_time = False
     scene.server.put(update(10))
     await scene.start()
+    began = trio.current_time()
 
-    await scene.stop()
-    await scene.polling.confirm()
+    await scene.polling.wait_heard()
+    assert trio.current_time() - began == pytest.approx(HEARD)
+    await scene.polling.wait_heard()
 
-    assert scene.server.offsets == [None, 11, 11]
+    assert trio.current_time() - began == pytest.approx(HEARD)
+
+
+async def test_a_stop_under_load_waits_no_longer_than_a_second(
+    autojump_clock: MockClock, scene: Scene, nursery: trio.Nursery
+) -> None:
+    async def chatter() -> None:
+        for number in range(10, 100):
+            scene.server.put(update(number))
+            await trio.sleep(HEARD / 2)
+
+    scene.taker.takes_time = False
+    await scene.start()
+    nursery.start_soon(chatter)
+    began = trio.current_time()
+
+    await scene.polling.wait_heard()
+
+    assert trio.current_time() - began == pytest.approx(2 * HEARD)
 
 
 async def test_a_stop_after_a_question_that_failed_asks_again(

@@ -81,9 +81,9 @@ class Town:
                 check=False,
                 cwd=self.directory,
             )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
+        output, errors = done.stdout.decode(), done.stderr.decode()
+        assert self.telegram.token.split(":")[1] not in output + errors, "the token is shown"
+        return subprocess.CompletedProcess(done.args, done.returncode, output, errors)
 
     async def started(self, bot: BotProcess) -> None:
         """Wait until the bot polls."""

@@ -62,6 +62,7 @@ async def test_a_wrong_token_ends_with_status_1_and_one_line(town: Town) -> None
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last == "gmbot: Telegram refuses BOT_TOKEN: copy it anew from @BotFather"
+    assert done.stderr.count("gmbot: ") == 1
     assert "Traceback" not in done.stderr
     assert "A" * 35 not in done.stderr
 

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from gmbot.sandbox.faults import Fault
+from gmbot.sandbox.process import BotProcess
 from tests.process.support import DEADLINE, Town, ask_sidecar, log_lines, wait_until
 
 
@@ -245,3 +246,70 @@ async def test_a_database_that_fails_in_the_middle_is_waited_for(
         other.close()
 
         await wait_until(lambda: message.deleted, deadline=150)
+
+
+async def test_a_second_signal_stops_at_once(town: Town) -> None:
+    async with town.run() as bot:
+        await town.started(bot)
+        await town.protect()
+        hang = town.telegram.faults.add(Fault.hang(), method="restrictChatMember")
+        town.stranger.write(town.group, "hello")
+        await wait_until(lambda: hang.fired > 0)
+
+        bot.process.send_signal(signal.SIGTERM)
+        await wait_until(lambda: "bot_stopping" in bot.log)
+        bot.process.send_signal(signal.SIGTERM)
+        with trio.fail_after(4):  # the flow that hangs would have 6 s
+            assert await bot.process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "open_one", "closed_one"),
+    [("getChatMember", "api", "polling"), ("getUpdates", "polling", "api")],
+)
+async def test_long_polling_and_other_calls_have_breakers_of_their_own(
+    town: Town, method: str, open_one: str, closed_one: str
+) -> None:
+    async with town.run() as bot:
+        await town.started(bot)
+        await town.protect()
+        town.telegram.faults.add(Fault.status(502, html=True), method=method)
+        for number in range(6):
+            guest = town.telegram.world.person(f"Guest {number}")
+            town.owner.add(town.group, guest)
+            guest.write(town.group, "hello")
+
+        with trio.fail_after(DEADLINE):
+            while 'state="open"} 1.0' not in breaker(await metrics_of(bot), open_one):  # noqa: ASYNC110 - asked over HTTP
+                await trio.sleep(0.05)
+
+        assert 'state="closed"} 1.0' in breaker(await metrics_of(bot), closed_one)
+
+
+async def metrics_of(bot: BotProcess) -> str:
+    return (await ask_sidecar(bot, "/metrics")).text
+
+
+def breaker(metrics: str, name: str) -> str:
+    return "\n".join(
+        line for line in metrics.splitlines() if f'breaker_state{{name="{name}"' in line
+    )
+
+
+async def test_ids_of_64_bits_go_all_the_way(town: Town) -> None:
+    world = town.telegram.world
+    big = world.person("Big", account_id=2**62 + 12345)
+    town.owner.add(town.group, big)
+    async with town.run() as bot:
+        await town.started(bot)
+        await town.protect()
+
+        message = big.write(town.group, "hello")
+        await wait_until(lambda: message.deleted and not world.can_write(big, town.group))
+        await wait_until(lambda: town.notice() is not None)
+        big.join(town.channel)
+        await wait_until(town.is_confirmed)
+        notice = town.notice()
+        assert notice is not None
+        big.press(notice, "I have joined")
+        await wait_until(lambda: world.can_write(big, town.group))
