@@ -77,7 +77,7 @@ async def run(config: Config) -> None:
     """Run the bot until SIGTERM or SIGINT, then drain.
 
     Raises Unauthorized where the token is refused, StorageError where the database cannot be
-    opened, OSError where the sidecar's port cannot be bound; each may come in a group.
+    opened, PortUnavailable where the sidecar's cannot be bound; each may come in a group.
     """
     app = App(config)
     async with trio.open_nursery() as lifetime:
@@ -133,8 +133,10 @@ class App:
             str(database.path), observe=self.observe_query, breaker=self.database_breaker
         ) as storage:
             self._storage = storage
-            yield storage
-            self._storage = None
+            try:
+                yield storage
+            finally:
+                self._storage = None
 
     @asynccontextmanager
     async def open_api(self) -> AsyncIterator[tuple[BotApi, BotApi]]:
@@ -275,10 +277,17 @@ def unsupported(config: Config) -> tuple[str, ...]:
     return tuple(problems)
 
 
+class PortUnavailable(Exception):
+    """The sidecar's address cannot be bound; the text says which and why."""
+
+
 async def _sidecar(app: App, *, task_status: trio.TaskStatus[object]) -> None:
-    await run_sidecar(
-        app.config.sidecar_bind, health=app.health, metrics=app.metrics, task_status=task_status
-    )
+    try:
+        await run_sidecar(
+            app.config.sidecar_bind, health=app.health, metrics=app.metrics, task_status=task_status
+        )
+    except OSError as error:
+        raise PortUnavailable(f"SIDECAR_BIND: {error}") from error
 
 
 async def _listen(

@@ -15,7 +15,7 @@ import trio
 from gmbot import __version__
 from gmbot.api.errors import Unauthorized
 from gmbot.api.transport import TransportMissingError
-from gmbot.app import run, unsupported
+from gmbot.app import PortUnavailable, run, unsupported
 from gmbot.check import check
 from gmbot.config import Config, ConfigError
 from gmbot.storage.errors import StorageError
@@ -87,7 +87,7 @@ def _reason(error: Exception) -> str | None:
     match error:
         case Unauthorized():
             return "Telegram refuses BOT_TOKEN: copy it anew from @BotFather"
-        case StorageError() | TransportMissingError() | OSError():
+        case StorageError() | TransportMissingError() | PortUnavailable():
             return str(error)
         case _:
             return None
