@@ -20,9 +20,10 @@ def telegram_options() -> dict[str, Any]:
 async def telegram(
     nursery: trio.Nursery, telegram_options: dict[str, Any]
 ) -> AsyncIterator[Telegram]:
-    """A running server on the real clock; at the end nothing may have broken the schema."""
+    """A running server on the real clock; at the end nothing may have broken the schema or a freeze."""
     options = {"random": Random(1), "local": True, **telegram_options}
     server = Telegram(**options)
     await nursery.start(server.serve)
     yield server
     assert server.violations == []
+    assert server.flood.violations == [], "a call inside a retry_after"

@@ -31,3 +31,4 @@ async def test_a_story_ends_badly_where_something_went_wrong_that_no_chat_shows(
         "✗ getUpdates: asked again for what it had, 2 times",
     ]
     telegram.violations.clear()
+    telegram.flood.violations.clear()
