@@ -50,9 +50,9 @@ from gmbot.telemetry.sidecar import run_sidecar
 # Connections to the Bot API: one request at a time each, and a look-up takes some 50 ms.
 CONNECTIONS = 64
 
-# Seconds. With polling a stop ends within 10: 6 for the flows at work, 2 to tell Telegram what is
-# done, and a reserve.
-DRAIN = 6.0
+# Seconds. With polling a stop ends within 10: 1 at most for the last question to be heard, 5 for
+# the flows at work, 2 to tell Telegram what is done, 1 to close the database, and a reserve.
+DRAIN = 5.0
 CONFIRM = 2.0
 
 HEARTBEAT = 1.0  # seconds between two beats and looks at the dependencies

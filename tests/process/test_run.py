@@ -259,7 +259,7 @@ async def test_a_second_signal_stops_at_once(town: Town) -> None:
         bot.process.send_signal(signal.SIGTERM)
         await wait_until(lambda: "bot_stopping" in bot.log)
         bot.process.send_signal(signal.SIGTERM)
-        with trio.fail_after(4):  # the flow that hangs would have 6 s
+        with trio.fail_after(4):  # the flow that hangs would have 5 s
             assert await bot.process.wait() == 0
 
 
