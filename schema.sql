@@ -5,11 +5,12 @@
 -- this file: statements end with a semicolon, and neither that nor a double dash is in a literal.
 -- Times are seconds since 1970 (UTC). Ids of Telegram need 64 bits: BIGINT.
 
--- A program refuses a database whose highest version it does not know.
+-- A program refuses a database whose highest version it does not know. One of an earlier version is
+-- brought to this one in the same transaction first (see gmbot/storage/schema.py).
 CREATE TABLE IF NOT EXISTS schema_version (
     version BIGINT PRIMARY KEY
 );
-INSERT INTO schema_version (version) VALUES (1) ON CONFLICT DO NOTHING;
+INSERT INTO schema_version (version) VALUES (2) ON CONFLICT DO NOTHING;
 
 CREATE TABLE IF NOT EXISTS owners (
     user_id    BIGINT PRIMARY KEY,
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS enforced_channels (
     title       TEXT NOT NULL,
     username    TEXT,                                -- without the @; a private channel has none
     invite_link TEXT,                                -- where people join
+    hidden      BOOLEAN NOT NULL DEFAULT FALSE,      -- the bot cannot look into it
     created_at  DOUBLE PRECISION NOT NULL,
     updated_at  DOUBLE PRECISION NOT NULL
 );
@@ -49,6 +51,14 @@ CREATE TABLE IF NOT EXISTS group_channel_links (
 CREATE INDEX IF NOT EXISTS group_channel_links_group_id ON group_channel_links (group_id);
 CREATE INDEX IF NOT EXISTS group_channel_links_channel_id ON group_channel_links (channel_id);
 
+-- What was asked for in a basic group, and waits until it is a supergroup.
+CREATE TABLE IF NOT EXISTS protection_requests (
+    group_id    BIGINT PRIMARY KEY,
+    owner_id    BIGINT NOT NULL REFERENCES owners (user_id),
+    channel_ids JSONB NOT NULL,                      -- an array of ids
+    updated_at  DOUBLE PRECISION NOT NULL
+);
+
 -- Whom we hold. Written before the mute, so that no mute is ever without its record.
 CREATE TABLE IF NOT EXISTS restrictions (
     group_id    BIGINT NOT NULL,
@@ -58,17 +68,61 @@ CREATE TABLE IF NOT EXISTS restrictions (
     version     BIGINT NOT NULL,                     -- grows by one with each change
     before      JSONB,                               -- can_* the person had; NULL: unrestricted
     until_date  BIGINT,                              -- when that would have ended; NULL: never
+    told        BOOLEAN NOT NULL DEFAULT FALSE,      -- a notice that was live has named them
     created_at  DOUBLE PRECISION NOT NULL,
     updated_at  DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (group_id, user_id)
 );
 CREATE INDEX IF NOT EXISTS restrictions_user_id ON restrictions (user_id);
 
+-- Whom a human has freed. Nobody is in here and in restrictions at once.
+CREATE TABLE IF NOT EXISTS pardons (
+    group_id   BIGINT NOT NULL,
+    user_id    BIGINT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (group_id, user_id)
+);
+
+-- Messages that were deleted with a warning.
+CREATE TABLE IF NOT EXISTS warnings (
+    group_id   BIGINT NOT NULL,
+    user_id    BIGINT NOT NULL,
+    times      BIGINT NOT NULL,
+    message_id BIGINT NOT NULL,                      -- the last one counted
+    warned_at  DOUBLE PRECISION NOT NULL,            -- when that was
+    PRIMARY KEY (group_id, user_id)
+);
+
+-- Who was seen where.
+CREATE TABLE IF NOT EXISTS sightings (
+    group_id BIGINT NOT NULL,
+    user_id  BIGINT NOT NULL,
+    seen_at  DOUBLE PRECISION NOT NULL,              -- the last time
+    PRIMARY KEY (group_id, user_id)
+);
+CREATE INDEX IF NOT EXISTS sightings_user_id ON sightings (user_id);
+CREATE INDEX IF NOT EXISTS sightings_seen_at ON sightings (seen_at);
+
+-- Who has asked to be let into a channel.
+CREATE TABLE IF NOT EXISTS join_requests (
+    channel_id BIGINT NOT NULL,
+    user_id    BIGINT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (channel_id, user_id)
+);
+
+-- What people see once: claimed before it happens.
+CREATE TABLE IF NOT EXISTS effects (
+    key        TEXT PRIMARY KEY,
+    claimed_at DOUBLE PRECISION NOT NULL
+);
+CREATE INDEX IF NOT EXISTS effects_claimed_at ON effects (claimed_at);
+
 -- The one live notice of a group.
 CREATE TABLE IF NOT EXISTS notices (
     group_id   BIGINT PRIMARY KEY,
     message_id BIGINT,                               -- NULL while it is being sent
-    people     JSONB NOT NULL,                       -- an array of [user_id, name], oldest first
+    people     JSONB NOT NULL,                       -- an array of [user_id, name, is_new], oldest first
     state      TEXT NOT NULL,                        -- sending, live
     version    BIGINT NOT NULL,                      -- grows by one with each change
     expires_at DOUBLE PRECISION NOT NULL,
@@ -87,3 +141,20 @@ CREATE TABLE IF NOT EXISTS pending_updates (
 );
 CREATE INDEX IF NOT EXISTS pending_updates_due ON pending_updates (available_at, update_id);
 CREATE INDEX IF NOT EXISTS pending_updates_claimed_by ON pending_updates (claimed_by);
+
+-- Long work.
+CREATE TABLE IF NOT EXISTS jobs (
+    kind            TEXT NOT NULL,
+    key             TEXT NOT NULL,                   -- what it is about: a group, a channel
+    payload         JSONB NOT NULL,                  -- an object: how far it has come
+    version         BIGINT NOT NULL,                 -- grows by one when it is asked for anew
+    attempts        BIGINT NOT NULL DEFAULT 0,       -- failures of its own
+    available_at    DOUBLE PRECISION NOT NULL,       -- not before
+    claimed_by      TEXT,                            -- the instance at work on it
+    claimed_to      DOUBLE PRECISION,                -- until then
+    claimed_version BIGINT,                          -- the version it is at work on
+    created_at      DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (kind, key)
+);
+CREATE INDEX IF NOT EXISTS jobs_due ON jobs (available_at, kind, key);
+CREATE INDEX IF NOT EXISTS jobs_claimed_by ON jobs (claimed_by);

@@ -25,19 +25,13 @@ from gmbot.api.client import METHODS, BotApi
 from gmbot.api.errors import ApiError, Unauthorized
 from gmbot.api.limiter import Limiter, Limits
 from gmbot.api.polling import Polling
-from gmbot.api.records import Record
+from gmbot.api.records import MigrationRecord, Record
 from gmbot.api.transport import open_transport
 from gmbot.api.types import User
 from gmbot.config import Config, PostgresUrl, Source
 from gmbot.coordination.pending import PendingUpdates
-from gmbot.flows.dispatch import Dispatch
-from gmbot.flows.routes import Routes
-from gmbot.guard.enforcement import Enforcement
+from gmbot.flows import service
 from gmbot.guard.guard import Guard
-from gmbot.guard.membership import Memberships
-from gmbot.guard.notices import Board
-from gmbot.guard.policies import Policies
-from gmbot.guard.roles import Roles
 from gmbot.storage.errors import StorageError
 from gmbot.storage.protocol import Storage
 from gmbot.storage.records import QueryRecord
@@ -109,7 +103,7 @@ class App:
         self.api_breaker = Breaker("api", _API_POLICY, observe=self.observe)
         self.poll_breaker = Breaker("polling", _POLL_POLICY, observe=self.observe)
         self._storage: Storage | None = None
-        self._policies: Policies | None = None
+        self._guard: Guard | None = None
         self._is_greeted = False
         self._database_trouble: str | None = None
         self.is_serving = False  # from then on a stop has something to drain
@@ -118,6 +112,8 @@ class App:
         """Turn what the client tells into metrics and log lines."""
         self.metrics.observe_record(record)
         events.log_record(record)
+        if isinstance(record, MigrationRecord) and self._guard is not None:
+            self._guard.follow(record.chat_id, record.new_chat_id)
 
     def observe_query(self, record: QueryRecord) -> None:
         """Count a query of the storage."""
@@ -200,30 +196,23 @@ class App:
     ) -> None:
         """Guard groups until `stop`, then drain."""
         async with trio.open_nursery() as work:
-            policies = self._policies = Policies(storage)
-            await policies.load()
-            board = Board(api, storage, policies, work)
-            await board.restore()
-            guard = Guard(
+            instance = uuid4().hex
+            guard = self._guard = Guard(
                 me,
                 api,
-                policies=policies,
-                memberships=Memberships(api, metrics=self.metrics, random=self.random),
-                roles=Roles(api, random=self.random),
-                enforcement=Enforcement(api, storage),
-                board=board,
+                storage,
+                work,
+                instance=instance,
                 metrics=self.metrics,
                 random=self.random,
             )
-            pending = PendingUpdates(storage, instance=uuid4().hex)
             self.is_serving = True
-            dispatch = Dispatch(Routes(guard), pending, work, metrics=self.metrics)
-            await work.start(pending.run, dispatch.resume, name="pending updates")
+            dispatch = await service.start(guard, PendingUpdates(storage, instance=instance), work)
             polling = Polling(poll_api, dispatch, random=self.random, observe=self.observe)
             async with trio.open_nursery() as source:
                 source.start_soon(polling.run, name="polling")
                 self.health.ready = True
-                log.info(events.BOT_STARTED, username=me.username, groups=policies.active)
+                log.info(events.BOT_STARTED, username=me.username, groups=guard.policies.active)
                 await stop.wait()
                 log.info(events.BOT_STOPPING, at_work=dispatch.at_work)
                 self.health.ready = False
@@ -243,8 +232,8 @@ class App:
             self.health.set("telegram", ok=reached)
             if self._storage is not None:
                 await self._ping(self._storage)
-            if self._policies is not None:
-                self.metrics.active_groups(self._policies.active)
+            if self._guard is not None:
+                self.metrics.active_groups(self._guard.policies.active)
             await trio.sleep(HEARTBEAT)
 
     async def _ping(self, storage: Storage) -> None:

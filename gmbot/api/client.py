@@ -15,6 +15,7 @@ from gmbot.api.backoff import Backoff
 from gmbot.api.breaker import Breaker, BreakerOpen
 from gmbot.api.errors import (
     ApiError,
+    ChatMigrated,
     CircuitOpen,
     NetworkFailure,
     Refusal,
@@ -22,9 +23,10 @@ from gmbot.api.errors import (
     ServerUnavailable,
 )
 from gmbot.api.limiter import Kind, Limiter, Priority, kind_of
-from gmbot.api.records import CallRecord, FreezeRecord, Observer, Outcome, ignore
+from gmbot.api.records import CallRecord, FreezeRecord, MigrationRecord, Observer, Outcome, ignore
 from gmbot.api.transport import Transport
 from gmbot.api.types import (
+    BotCommand,
     ChatFullInfo,
     ChatInviteLink,
     ChatMember,
@@ -39,6 +41,7 @@ T = TypeVar("T")
 Params = Mapping[str, object]
 Late = Callable[[], Params]
 Content = Callable[[], tuple[str, InlineKeyboardMarkup]]
+Ids = Callable[[], Sequence[int]]
 
 # All that this bot calls.
 METHODS = (
@@ -49,12 +52,16 @@ METHODS = (
     "sendMessage",
     "restrictChatMember",
     "createChatInviteLink",
+    "editChatInviteLink",
     "getChat",
     "getChatAdministrators",
     "getChatMember",
     "answerCallbackQuery",
+    "setMyCommands",
+    "getMyCommands",
     "editMessageText",
     "deleteMessage",
+    "deleteMessages",
 )
 
 # Seconds to wait for an answer: the server itself waits out floods for up to 8 s.
@@ -161,6 +168,8 @@ class BotApi:
             raise
         except ApiError as error:
             outcome = _outcome(error)
+            if isinstance(error, ChatMigrated) and chat_id is not None:
+                self._observe(MigrationRecord(chat_id, error.new_chat_id))
             raise
         finally:
             took = trio.current_time() - began
@@ -208,16 +217,27 @@ class BotApi:
         text: str,
         *,
         reply_to: int | None = None,
+        buttons: InlineKeyboardMarkup | None = None,
         priority: Priority = Priority.REPLY,
+        late: Late | None = None,
     ) -> Message:
-        """Send HTML text; where `reply_to` is gone by then, it is sent all the same."""
+        """Send HTML text; where `reply_to` is gone by then, it is sent all the same.
+
+        `late` is as in `call`.
+        """
         reply = (
             None
             if reply_to is None
             else {"message_id": reply_to, "allow_sending_without_reply": True}
         )
-        params = {"chat_id": chat_id, "text": text, "parse_mode": "HTML", "reply_parameters": reply}
-        return await self.call("sendMessage", params, Message, priority=priority)
+        params = {
+            "chat_id": chat_id,
+            "text": text,
+            "parse_mode": "HTML",
+            "reply_parameters": reply,
+            "reply_markup": buttons,
+        }
+        return await self.call("sendMessage", params, Message, late=late, priority=priority)
 
     async def restrict_chat_member(
         self,
@@ -242,6 +262,15 @@ class BotApi:
         params = {"chat_id": chat_id, "name": name}
         return await self.call(
             "createChatInviteLink", params, ChatInviteLink, priority=Priority.REPLY
+        )
+
+    async def edit_chat_invite_link(
+        self, chat_id: int, invite_link: str, *, name: str
+    ) -> ChatInviteLink:
+        """Name a link that this bot made, and return how it stands; what else it had is reset."""
+        params = {"chat_id": chat_id, "invite_link": invite_link, "name": name}
+        return await self.call(
+            "editChatInviteLink", params, ChatInviteLink, priority=Priority.REPLY
         )
 
     async def get_chat(
@@ -271,12 +300,70 @@ class BotApi:
         params = {"callback_query_id": callback_query_id, "text": text, "show_alert": show_alert}
         await self.call("answerCallbackQuery", params, bool, priority=Priority.URGENT)
 
+    async def set_my_commands(
+        self, commands: Sequence[BotCommand], scope: str, *, language_code: str | None = None
+    ) -> None:
+        """Set the command menu of a scope, such as `all_private_chats`.
+
+        Without a language it is for everybody for whose language there is none.
+        """
+        params = {
+            "commands": commands,
+            "scope": {"type": scope},
+            "language_code": language_code,
+        }
+        await self.call("setMyCommands", params, bool)
+
+    async def get_my_commands(
+        self, scope: str, *, language_code: str | None = None
+    ) -> list[BotCommand]:
+        """Return the command menu of exactly this scope and language."""
+        params = {"scope": {"type": scope}, "language_code": language_code}
+        return await self.call("getMyCommands", params, list[BotCommand])
+
+    async def edit_message_text(
+        self,
+        chat_id: int,
+        message_id: int,
+        text: str,
+        *,
+        buttons: InlineKeyboardMarkup | None = None,
+        priority: Priority = Priority.REPLY,
+    ) -> None:
+        """Change HTML text and buttons of the bot's own message.
+
+        Raises NotModified where it says this already, and MessageNotFound where it is gone.
+        """
+        params = {
+            "chat_id": chat_id,
+            "message_id": message_id,
+            "text": text,
+            "parse_mode": "HTML",
+            "reply_markup": buttons,
+        }
+        await self.call("editMessageText", params, msgspec.Raw, priority=priority)
+
     async def delete_message(
         self, chat_id: int, message_id: int, *, priority: Priority = Priority.DELETION
     ) -> None:
         """Delete a message. Raises MessageNotFound where it is gone already."""
         params = {"chat_id": chat_id, "message_id": message_id}
         await self.call("deleteMessage", params, bool, priority=priority)
+
+    async def delete_messages(
+        self, chat_id: int, message_ids: Ids, *, priority: Priority = Priority.DELETION
+    ) -> None:
+        """Delete up to 100 messages; `message_ids` is asked when the call's turn has come.
+
+        Those that are gone already are skipped. One that may not be deleted keeps them all.
+        """
+        await self.call(
+            "deleteMessages",
+            {"chat_id": chat_id},
+            bool,
+            late=lambda: {"message_ids": message_ids()},
+            priority=priority,
+        )
 
     async def send_notice(self, chat_id: int, content: Content) -> Message:
         """Send HTML text with buttons; `content` is asked when the message's turn has come."""

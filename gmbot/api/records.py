@@ -47,6 +47,13 @@ class FreezeRecord(msgspec.Struct, frozen=True):
     chat_id: int | None
 
 
+class MigrationRecord(msgspec.Struct, frozen=True):
+    """A call named a basic group that has become a supergroup, with another id."""
+
+    chat_id: int
+    new_chat_id: int
+
+
 class MalformedUpdate(msgspec.Struct, frozen=True):
     """An update that could not be read; it was left out, the rest of its batch was not."""
 
@@ -72,7 +79,9 @@ class SourceRecord(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-Record = CallRecord | BreakerRecord | FreezeRecord | MalformedUpdate | SourceRecord
+Record = (
+    CallRecord | BreakerRecord | FreezeRecord | MigrationRecord | MalformedUpdate | SourceRecord
+)
 Observer = Callable[[Record], None]
 
 

@@ -25,6 +25,7 @@ class User(msgspec.Struct, frozen=True, gc=False):
     is_bot: bool = False
     last_name: str | None = None
     username: str | None = None
+    language_code: str | None = None
 
 
 class Chat(msgspec.Struct, frozen=True, gc=False):
@@ -197,6 +198,7 @@ class ChatInviteLink(msgspec.Struct, frozen=True):
     """A link to join a chat."""
 
     invite_link: str
+    is_revoked: bool = False
 
 
 class ChatMemberUpdated(msgspec.Struct, frozen=True, rename={"from_user": "from"}):
@@ -207,6 +209,8 @@ class ChatMemberUpdated(msgspec.Struct, frozen=True, rename={"from_user": "from"
     date: int
     old_chat_member: ChatMember
     new_chat_member: ChatMember
+    invite_link: ChatInviteLink | None = None
+    via_join_request: bool = False
 
 
 class ChatJoinRequest(msgspec.Struct, frozen=True, rename={"from_user": "from"}):

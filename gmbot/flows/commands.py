@@ -1,6 +1,7 @@
 """Reading commands: pure, junk in, nothing or a clear problem out."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 # Up to 32 letters, digits and underscores, in groups perhaps with @botname behind it.
@@ -29,8 +30,9 @@ class Command(NamedTuple):
 class ChannelNotNamed(Exception):
     """A word does not name a channel in a way that can be looked up."""
 
-    def __init__(self, *, invite: bool) -> None:
-        super().__init__()
+    def __init__(self, word: str, *, invite: bool) -> None:
+        super().__init__(word)
+        self.word = word
         self.invite = invite  # an invite link: it names a channel only to those who follow it
 
 
@@ -45,17 +47,30 @@ def parse_command(text: str | None, username: str | None) -> Command | None:
     return Command(name.lower(), tuple((rest or "").split()))
 
 
+def parse_channels(words: Iterable[str]) -> tuple[int | str, ...]:
+    """Return what `parse_channel` makes of each word, once; commas part words too.
+
+    Raises ChannelNotNamed for the first word that names no channel.
+    """
+    named: dict[int | str, int | str] = {}
+    for word in words:
+        for part in filter(None, word.split(",")):
+            channel = parse_channel(part)
+            named.setdefault(channel.lower() if isinstance(channel, str) else channel, channel)
+    return tuple(named.values())
+
+
 def parse_channel(word: str) -> int | str:
     """Return a channel's id, or its public name with @, as getChat takes it.
 
     Takes @name, -100… and t.me links. Raises ChannelNotNamed.
     """
     if _INVITE.match(word):
-        raise ChannelNotNamed(invite=True)
+        raise ChannelNotNamed(word, invite=True)
     if match := _NAMED.match(word):
         return f"@{match[1]}"
     if match := _PRIVATE.match(word):
         return int(f"-100{match[1]}")
     if _ID.match(word):
         return int(word)
-    raise ChannelNotNamed(invite=False)
+    raise ChannelNotNamed(word, invite=False)

@@ -6,7 +6,7 @@ put off where that is full; one that fails is stored to be tried again. So nothi
 nobody waits for the slow.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from math import inf
 
@@ -18,8 +18,9 @@ from gmbot.api.records import MalformedUpdate
 from gmbot.api.source import Received, read_update
 from gmbot.api.types import Update
 from gmbot.coordination.pending import PendingUpdates
+from gmbot.flows.boundary import insist
 from gmbot.flows.routes import Flow, Routes
-from gmbot.flows.verdict import DATABASE_AWAY, Failure, Verdict, judge, put_off
+from gmbot.flows.verdict import Failure, Verdict, judge, leaves, put_off
 from gmbot.storage.errors import StorageError
 from gmbot.storage.records import PendingUpdate
 from gmbot.telemetry import events
@@ -87,7 +88,7 @@ class Dispatch:
         else:
             flow = self._routes.flow_of(received.update)
         if isinstance(received, MalformedUpdate) or flow is None:
-            await _insist(partial(self._pending.finish, stored.update_id))
+            await insist(partial(self._pending.finish, stored.update_id))
             return
         work = _Work(received, None, attempts=stored.attempts)
         await self._room.acquire_on_behalf_of(work)
@@ -164,7 +165,7 @@ class Dispatch:
         try:
             await flow.run()
         except Exception as error:  # noqa: BLE001 - the one failure boundary
-            verdict = judge(_leaves(error), work.attempts)
+            verdict = judge(leaves(error), work.attempts)
             if verdict.failure is Failure.POISON:
                 self._metrics.error(ErrorType.FLOW)
             # An attempt that counts is the first one once; of the others only the source's is.
@@ -199,11 +200,11 @@ class Dispatch:
                     events.UPDATE_GIVEN_UP, attempts=verdict.attempts, failure=verdict.failure
                 )
             if work.is_stored:
-                await _insist(partial(self._pending.finish, work.update_id))
+                await insist(partial(self._pending.finish, work.update_id))
         else:
             outcome = UpdateOutcome.STORED
             await self._store(work)
-            await _insist(
+            await insist(
                 partial(
                     self._pending.put_off,
                     work.update_id,
@@ -217,7 +218,7 @@ class Dispatch:
     async def _store(self, work: "_Work") -> None:
         # Marked first: a write that is cancelled may have happened.
         work.is_stored = True
-        await _insist(partial(self._pending.keep, work.update_id, work.received.payload))
+        await insist(partial(self._pending.keep, work.update_id, work.received.payload))
 
 
 class _Work:
@@ -251,33 +252,10 @@ class _Work:
             self.acknowledge()
 
 
-async def _insist(write: Callable[[], Awaitable[None]]) -> None:
-    """Write until the database takes it; meanwhile the source waits for this update.
-
-    What it refuses for good (a mistake of ours, or junk) would stop the source for ever: recorded.
-    """
-    while True:
-        try:
-            await write()
-        except DATABASE_AWAY:
-            await trio.sleep(STORE_AGAIN)
-        except StorageError:
-            log.exception(events.FLOW_FAILED, failure=Failure.POISON)
-            return
-        else:
-            return
-
-
-def _leaves(error: Exception) -> list[Exception]:
-    if isinstance(error, ExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]
-
-
 def _say(verdict: Verdict, error: Exception) -> None:
     if verdict.failure is Failure.DOUBT:
         log.info(events.MEMBERSHIP_UNKNOWN, reason=str(error))
     elif verdict.failure is Failure.AWAY:
-        log.warning(events.FLOW_FAILED, failure=verdict.failure, reason=str(_leaves(error)[0]))
+        log.warning(events.FLOW_FAILED, failure=verdict.failure, reason=str(leaves(error)[0]))
     else:
         log.error(events.FLOW_FAILED, failure=verdict.failure, exc_info=error)

@@ -50,6 +50,13 @@ def put_off(attempts: int) -> Verdict:
     return Verdict(Failure.AWAY, attempts, AWAY)
 
 
+def leaves(error: Exception) -> list[Exception]:
+    """Return the errors that a group holds, or the error itself."""
+    if isinstance(error, ExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in leaves(part)]
+    return [error]
+
+
 DATABASE_AWAY = (StorageUnavailable, StorageUnusable)
 _AWAY = (NetworkFailure, ServerUnavailable, CircuitOpen, RetryAfter, *DATABASE_AWAY)
 

@@ -1,17 +1,40 @@
 """Mute and release: never without a durable record, and only what is ours.
 
 A record is WANTED before the mute, HELD after it, RELEASING before it is given back, and gone
-after that. Each step is a compare-and-set, so that of two tasks or instances one goes on.
+after that. Each step is a compare-and-set, so that of two instances one goes on; within one, those
+who are at the same person wait for each other (`alone`).
+
+What is found where a record stands already, when the person is to be muted:
+
+=========  ==============  ===================================================================
+record     muted by us?    what follows
+=========  ==============  ===================================================================
+any        yes             HELD: also where a mute, or a release, was cut off
+WANTED     no              muted now, by this record where it still tells what they have
+HELD       no (asked anew) a human lifted it, whose word did not reach us: pardoned
+RELEASING  no              an earlier release that had happened: recorded anew
+=========  ==============  ===================================================================
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import structlog
 import trio
 
 from gmbot.api.client import BotApi
-from gmbot.api.errors import MemberNotFound, MessageNotFound, Refusal, TargetIsAdmin
+from gmbot.api.errors import (
+    ChatMigrated,
+    ChatNotFound,
+    Forbidden,
+    MemberNotFound,
+    NotEnoughRights,
+    Refusal,
+    TargetIsAdmin,
+)
 from gmbot.api.types import PERMISSIONS, ChatMember, User
+from gmbot.coordination.jobs import Jobs
+from gmbot.guard.deletions import Deletions
 from gmbot.storage.protocol import Storage
 from gmbot.storage.records import Restriction, RestrictionState
 from gmbot.telemetry import events
@@ -51,51 +74,94 @@ def permissions_after(
 class Enforcement:
     """Carries out what the guard decides about a person in a group."""
 
-    def __init__(self, api: BotApi, storage: Storage) -> None:
+    def __init__(self, api: BotApi, storage: Storage, deletions: Deletions, jobs: Jobs) -> None:
         self._api = api
         self._storage = storage
+        self._deletions = deletions
+        self._jobs = jobs
+        self._locks: dict[tuple[int, int], _Lock] = {}
 
-    async def record(self, group_id: int, person: User, member: ChatMember) -> Restriction:
+    @asynccontextmanager
+    async def alone(self, group_id: int, user_id: int) -> AsyncIterator[None]:
+        """Keep everybody else in this process from the same person in the same group."""
+        key = group_id, user_id
+        lock = self._locks.setdefault(key, _Lock())
+        lock.wanted += 1
+        try:
+            async with lock.lock:
+                yield
+        finally:
+            lock.wanted -= 1
+            if not lock.wanted:
+                del self._locks[key]
+
+    # Muting
+
+    async def record(self, group_id: int, person: User, member: ChatMember) -> Restriction | None:
         """Write down that the person is to be muted, with what `member` says they have now.
 
-        A record that stands is HELD, and kept, where what the person has now is our mute: perhaps
-        one that was cut off before it was noted. Otherwise it is of another time and made anew.
+        None: they are pardoned here. What follows where a record stands: see the module.
         """
-        restricted = member.status == "restricted"
-        wanted = Restriction(
-            group_id,
-            person.id,
-            person.first_name,
-            RestrictionState.WANTED,
-            0,
-            dict(member.rights) if restricted else None,
-            (member.until_date or None) if restricted else None,
-        )
-        standing, is_new = await self._storage.want_restriction(wanted)
-        if is_new:
-            return standing
-        if is_muted(member):
-            return await self._hold(standing)
-        await self._storage.drop_restriction(standing)
-        standing, _is_new = await self._storage.want_restriction(wanted)
-        return standing
+        wanted = _wanted(group_id, person, member)
+        while True:
+            found = await self._storage.want_restriction(wanted)
+            if found is None:
+                return None
+            standing, is_new = found
+            if is_new:
+                return standing
+            if is_muted(member):
+                return await self._hold(standing)
+            match standing.state:
+                case RestrictionState.WANTED if _before(standing) == _before(wanted):
+                    return standing
+                case RestrictionState.HELD:
+                    # What we were told may be older than the mute.
+                    if await self._is_still_muted(group_id, person.id):
+                        return standing
+                    await self.pardon(group_id, person.id)
+                    return None
+            await self._storage.drop_restriction(standing)
+
+    async def mute(self, restriction: Restriction) -> bool:
+        """Mute whom this record names; False where that is impossible: then the record goes.
+
+        Raises ApiErrors and StorageErrors.
+        """
+        group_id, user_id = restriction.group_id, restriction.user_id
+        if restriction.state is RestrictionState.HELD:
+            return True
+        try:
+            await self._api.restrict_chat_member(group_id, user_id, MUTED)
+        except ChatMigrated:
+            raise
+        except Refusal as error:
+            await self._storage.drop_restriction(restriction)
+            if not isinstance(error, TargetIsAdmin | MemberNotFound):
+                await self._refused("mute", group_id, error)
+            return False
+        log.info(events.USER_MUTED, group_id=group_id, user_id=user_id)
+        held = await self._hold(restriction)
+        if held is restriction and await self.held(group_id, user_id) is None:
+            # A human decided while the mute was under way, and that stands.
+            await self._give_back(restriction, MUTED, now=0.0)
+            return False
+        return True
 
     async def silence(self, restriction: Restriction, message_id: int) -> bool:
         """Mute whom this record names and delete their message, side by side.
 
-        Returns whether the person is muted now: at once where they are HELD. Where that is
-        impossible, the record goes. Raises ApiErrors and StorageErrors in a group.
+        Returns whether the person is muted now. Raises ApiErrors and StorageErrors in a group.
         """
-        muted = restriction.state is RestrictionState.HELD
+        muted = False
 
         async def mute() -> None:
             nonlocal muted
-            muted = await self._mute(restriction)
+            muted = await self.mute(restriction)
 
         async with trio.open_nursery() as both:
             name = f"user {restriction.user_id} in {restriction.group_id}"
-            if not muted:
-                both.start_soon(mute, name=f"mute {name}")
+            both.start_soon(mute, name=f"mute {name}")
             both.start_soon(
                 self.delete,
                 restriction.group_id,
@@ -104,40 +170,57 @@ class Enforcement:
             )
         return muted
 
-    async def _mute(self, restriction: Restriction) -> bool:
-        group_id, user_id = restriction.group_id, restriction.user_id
-        try:
-            await self._api.restrict_chat_member(group_id, user_id, MUTED)
-        except Refusal as error:
-            await self._storage.drop_restriction(restriction)
-            if not isinstance(error, TargetIsAdmin | MemberNotFound):
-                _say_refused("mute", group_id, error)
-            return False
-        await self._hold(restriction)
-        log.info(events.USER_MUTED, group_id=group_id, user_id=user_id)
-        return True
-
-    async def _hold(self, restriction: Restriction) -> Restriction:
-        """Note that the mute stands."""
-        if restriction.state is RestrictionState.HELD:
-            return restriction
-        held = await self._storage.advance_restriction(restriction, RestrictionState.HELD)
-        return restriction if held is None else held
-
     async def delete(self, group_id: int, message_id: int) -> None:
         """Delete a message, if it is still there and may be. Raises an ApiError."""
-        try:
-            await self._api.delete_message(group_id, message_id)
-        except MessageNotFound:
-            return
-        except Refusal as error:
-            _say_refused("delete", group_id, error)
-            return
-        log.info(events.MESSAGE_DELETED, group_id=group_id, message_id=message_id)
+        if await self._deletions.delete(group_id, message_id):
+            log.info(events.MESSAGE_DELETED, group_id=group_id, message_id=message_id)
+        else:
+            await self._jobs.add("rights", group_id)
+
+    async def warn(self, group_id: int, user_id: int, message_id: int, *, now: float) -> int:
+        """Count a message that is deleted with a warning; return how many there were."""
+        return await self._storage.warn(group_id, user_id, message_id, now=now)
+
+    async def forget_warnings(self, group_id: int, user_id: int) -> None:
+        """Begin to count a person's warnings anew."""
+        await self._storage.forget_warnings(group_id, user_id)
+
+    # Whom we hold, and whom a human has freed
 
     async def held(self, group_id: int, user_id: int) -> Restriction | None:
         """Return the record of a person whom we hold in a group."""
         return await self._storage.restriction(group_id, user_id)
+
+    async def held_in(self, group_id: int) -> list[Restriction]:
+        """Return the records of a group."""
+        return await self._storage.restrictions_in(group_id)
+
+    async def held_of(self, user_id: int) -> list[Restriction]:
+        """Return the records of a person."""
+        return await self._storage.restrictions_of(user_id)
+
+    async def all_held(self) -> list[Restriction]:
+        """Return the records of all groups."""
+        return await self._storage.restrictions()
+
+    async def pardon(self, group_id: int, user_id: int) -> None:
+        """End our record of a person whom a human has freed, and leave them free."""
+        await self._storage.pardon(group_id, user_id)
+        log.info(events.USER_PARDONED, group_id=group_id, user_id=user_id)
+
+    async def is_pardoned(self, group_id: int, user_id: int) -> bool:
+        """Whether a person is left free whatever channel they lack."""
+        return await self._storage.is_pardoned(group_id, user_id)
+
+    async def end_pardons(self, user_id: int, group_ids: list[int]) -> None:
+        """Let a person's pardons in these groups end: they have left a channel."""
+        await self._storage.end_pardons(user_id, group_ids)
+
+    async def forget(self, restriction: Restriction) -> bool:
+        """End our record without touching the person: a human has decided otherwise."""
+        return await self._storage.drop_restriction(restriction)
+
+    # Releasing
 
     async def release(self, restriction: Restriction, *, now: float) -> bool:
         """Give back what the person had; False where a human decided otherwise, before or since.
@@ -154,20 +237,80 @@ class Enforcement:
         except MemberNotFound:
             await self._storage.drop_restriction(releasing)
             return True
-        permissions, until_date = permissions_after(restriction, member.rights, now)
         if is_muted(member):
-            await self._api.restrict_chat_member(
-                group_id, user_id, permissions, until_date=until_date
-            )
-            released = any(permissions.values())
+            released = await self._give_back(restriction, member.rights, now=now)
         else:
             # Free, or given back already by a release that was cut off; else a human's doing.
             released = (
                 member.status not in {"restricted", "kicked"} or member.rights == restriction.before
             )
-        await self._storage.drop_restriction(releasing)
+        if not await self._storage.drop_restriction(releasing):
+            await self._want_again(group_id, user_id)
         return released
 
+    async def _give_back(
+        self, restriction: Restriction, named: Mapping[str, bool], *, now: float
+    ) -> bool:
+        """Set what the person had before us; whether that lets them do anything."""
+        permissions, until_date = permissions_after(restriction, named, now)
+        try:
+            await self._api.restrict_chat_member(
+                restriction.group_id, restriction.user_id, permissions, until_date=until_date
+            )
+        except (TargetIsAdmin, MemberNotFound):  # they are free without us
+            return True
+        return any(permissions.values())
 
-def _say_refused(action: str, group_id: int, error: Refusal) -> None:
-    log.warning(events.RIGHTS_MISSING, action=action, group_id=group_id, reason=error.description)
+    async def _want_again(self, group_id: int, user_id: int) -> None:
+        """Let a record that another instance renewed meanwhile say that its mute is to be done."""
+        standing = await self._storage.restriction(group_id, user_id)
+        if standing is not None and standing.state is RestrictionState.HELD:
+            await self._storage.advance_restriction(standing, RestrictionState.WANTED)
+
+    async def _hold(self, restriction: Restriction) -> Restriction:
+        """Note that the mute stands; the same record where another one stands, or none."""
+        if restriction.state is RestrictionState.HELD:
+            return restriction
+        held = await self._storage.advance_restriction(restriction, RestrictionState.HELD)
+        return restriction if held is None else held
+
+    async def _is_still_muted(self, group_id: int, user_id: int) -> bool:
+        try:
+            return is_muted(await self._api.get_chat_member(group_id, user_id))
+        except MemberNotFound:
+            return False
+
+    async def _refused(self, action: str, group_id: int, error: Refusal) -> None:
+        """Say that the bot may not do this, and have its rights looked at."""
+        log.warning(
+            events.RIGHTS_MISSING, action=action, group_id=group_id, reason=error.description
+        )
+        if isinstance(error, NotEnoughRights | Forbidden | ChatNotFound):
+            await self._jobs.add("rights", group_id)
+
+
+class _Lock:
+    """A lock and how many have it or wait for it."""
+
+    __slots__ = ("lock", "wanted")
+
+    def __init__(self) -> None:
+        self.lock = trio.Lock()
+        self.wanted = 0
+
+
+def _wanted(group_id: int, person: User, member: ChatMember) -> Restriction:
+    restricted = member.status == "restricted"
+    return Restriction(
+        group_id,
+        person.id,
+        person.first_name,
+        RestrictionState.WANTED,
+        0,
+        dict(member.rights) if restricted else None,
+        (member.until_date or None) if restricted else None,
+    )
+
+
+def _before(restriction: Restriction) -> tuple[dict[str, bool] | None, int | None]:
+    return restriction.before, restriction.until_date

@@ -1,11 +1,11 @@
 """One live warning a group: a digest, edited as people come and go, gone when nobody is left.
 
 A notice is stored before it is sent, so that a restart finds it again. What it says is decided when
-its turn in the limiter comes: whoever was released while it waited is not named.
+its turn in the limiter comes: whoever was released while it waited is not named. A group has one
+message at a time: the old one is taken down before a new one is sent.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from time import time
 
 import structlog
@@ -13,17 +13,16 @@ import trio
 from structlog.contextvars import clear_contextvars
 
 from gmbot.api.client import BotApi
-from gmbot.api.errors import ApiError, MessageNotFound, NotModified, Refusal
+from gmbot.api.errors import ApiError, ChatMigrated, MessageNotFound, NotModified, Refusal
 from gmbot.api.limiter import Priority
 from gmbot.api.types import InlineKeyboardMarkup
 from gmbot.guard import wording
 from gmbot.guard.policies import Policies
 from gmbot.storage.errors import StorageError
 from gmbot.storage.protocol import Storage
-from gmbot.storage.records import Notice, NoticeState
+from gmbot.storage.records import Named, Notice, NoticeState, RestrictionState
 from gmbot.telemetry import events
 
-LIFETIME = 300.0  # seconds from the last person named
 EDIT_INTERVAL = 4.0  # seconds at least between two versions of one notice: 15 a minute of the 20
 RETRY = 5.0  # seconds to rest after a failure
 
@@ -31,7 +30,7 @@ log = structlog.get_logger()
 
 
 class Withdrawn(Exception):
-    """Nobody is to be named any more."""
+    """There is nothing to say any more."""
 
 
 class Board:
@@ -54,27 +53,65 @@ class Board:
         self._notices: dict[int, _Notice] = {}
 
     async def restore(self) -> None:
-        """Go on with the notices of an earlier run. Raises StorageError."""
+        """Go on with the notices of an earlier run, and tell whom it did not. Raises StorageError.
+
+        For after the policies have been loaded.
+        """
         for stored in await self._storage.notices():
             # One that was being sent may be there or not: it is sent again, and a press on the
             # stray one removes it. One that is live may lack who came last: it is edited.
-            self._start(_Notice(stored.group_id, dict(stored.people), stored.expires_at, stored))
+            self._start(_Notice(stored.group_id, stored))
+        for held in await self._storage.untold_restrictions():
+            # Whoever is only WANTED is not muted yet, and is told when they are.
+            if held.state is RestrictionState.HELD:
+                self.add(held.group_id, held.user_id, held.name)
 
-    def add(self, group_id: int, user_id: int, name: str) -> None:
-        """Name a person in the group's notice, soon."""
+    def add(self, group_id: int, user_id: int, name: str, *, is_new: bool = False) -> None:
+        """Name somebody in the group's notice, soon; whoever `is_new` has just joined.
+
+        A `user_id` below 0 is a chat in whose name somebody wrote. A group that is not guarded gets
+        no notice.
+        """
+        policy = self._policies.get(group_id)
+        if policy is None:
+            return
         notice = self._notices.get(group_id)
         if notice is None:
-            notice = _Notice(group_id, {}, 0.0, None)
+            notice = _Notice(group_id)
             self._start(notice)
-        notice.people.setdefault(user_id, name)
-        notice.expires_at = self._now() + LIFETIME
+        elif notice.is_over(self._now()):
+            notice.retire()  # its message is far up by now: who comes gets a new one
+        notice.people.setdefault(user_id, Named(user_id, name, is_new))
+        notice.expires_at = self._now() + policy.params.notice_seconds
         notice.changed.set()
 
     def remove(self, group_id: int, user_id: int) -> None:
-        """Name a person no more."""
+        """Name somebody no more."""
         notice = self._notices.get(group_id)
         if notice is not None and notice.people.pop(user_id, None) is not None:
             notice.changed.set()
+
+    def names(self, group_id: int, user_id: int) -> bool:
+        """Whether the group's notice names somebody, or will."""
+        notice = self._notices.get(group_id)
+        return notice is not None and user_id in notice.people
+
+    def withdraw(self, group_id: int) -> None:
+        """Take a group's notice down, if that is still possible, and name nobody."""
+        notice = self._notices.get(group_id)
+        if notice is not None:
+            notice.retire()
+
+    def migrate(self, old_id: int, new_id: int) -> None:
+        """Name in a group's new id whom the old one named; the old message did not follow.
+
+        For after the policies have followed.
+        """
+        notice = self._notices.pop(old_id, None)
+        if notice is not None:
+            notice.life.cancel()
+            for named in notice.people.values():
+                self.add(new_id, named.user_id, named.name, is_new=named.is_new)
 
     async def is_stray(self, group_id: int, message_id: int) -> bool:
         """Whether a message of ours with buttons is surely not the group's live notice."""
@@ -93,18 +130,18 @@ class Board:
     async def _keep(self, notice: "_Notice") -> None:
         """Keep one notice true until it is gone."""
         clear_contextvars()  # it outlives the flow that began it
-        try:
+        with notice.life:
             while not await self._step(notice):
                 pass
-        finally:
-            self._notices.pop(notice.group_id, None)
+        if self._notices.get(notice.group_id) is notice:
+            del self._notices[notice.group_id]
 
     async def _step(self, notice: "_Notice") -> bool:
         """Do what is due now and wait for the next change; True when the notice is gone."""
         try:
-            # What was never sent does not expire: those who are held would not know.
-            is_over = notice.message_id is not None and self._now() >= notice.expires_at
-            if not notice.people or is_over:
+            if notice.is_over(self._now()):
+                notice.retire()
+            if notice.is_retired or not notice.people:
                 await self._take_down(notice)
                 if not notice.people:
                     return True
@@ -112,16 +149,18 @@ class Board:
                 await self._show(notice)
                 await notice.wait_empty(EDIT_INTERVAL)
         except Withdrawn:
-            notice.people.clear()
-        except Refusal as error:
-            # The bot may not write here any more: nobody sees a notice, and none is kept.
-            log.warning(events.NOTICE_REFUSED, group_id=notice.group_id, reason=error.description)
-            notice.people.clear()
-            notice.message_id, notice.shown = None, ()
+            pass
         except (ApiError, StorageError) as error:
-            log.warning(events.NOTICE_FAILED, group_id=notice.group_id, reason=str(error))
+            if isinstance(error, Refusal) and not isinstance(error, ChatMigrated):
+                # The bot may not write here any more: nobody sees a notice, and none is kept.
+                _say_refused(notice, error)
+                notice.people.clear()
+                notice.message_id = None
+            else:
+                # Away for a while; or the group has a new id, and is followed soon.
+                log.warning(events.NOTICE_FAILED, group_id=notice.group_id, reason=str(error))
+                await trio.sleep(RETRY)
             notice.shown = ()
-            await trio.sleep(RETRY)
         if notice.people and not notice.is_stale:
             with trio.move_on_after(max(0.0, notice.expires_at - self._now())):
                 await notice.wait_changed()
@@ -131,17 +170,11 @@ class Board:
         told = notice.shown
 
         def content() -> tuple[str, InlineKeyboardMarkup]:
-            policy = self._policies.get(notice.group_id)
-            if not notice.people or policy is None:
-                raise Withdrawn
-            notice.shown = tuple(notice.people.items())
-            if notice.message_id is None:
-                notice.expires_at = self._now() + LIFETIME  # its turn may have come late
-            return wording.notice(notice.shown, policy.channels)
+            return self._content(notice)
 
         group_id = notice.group_id
         if notice.message_id is None:
-            await self._store(notice)
+            await self._store(notice, notice.people.values(), NoticeState.SENDING)
             sent = await self._api.send_notice(group_id, content)
             notice.message_id = sent.message_id
             log.info(events.NOTICE_SENT, group_id=group_id, people=len(notice.shown))
@@ -152,63 +185,86 @@ class Board:
             except NotModified:
                 pass
             except MessageNotFound:  # removed by an admin: whom it named was told
-                for user_id, _name in told:
-                    notice.people.pop(user_id, None)
+                for named in told:
+                    notice.people.pop(named.user_id, None)
                 notice.message_id, notice.shown = None, ()
                 return
-        await self._store(notice)
+        # Who came meanwhile has not been told yet.
+        await self._store(notice, notice.shown, NoticeState.LIVE)
+
+    def _content(self, notice: "_Notice") -> tuple[str, InlineKeyboardMarkup]:
+        """Return what is to be said now. Raises Withdrawn."""
+        policy = self._policies.get(notice.group_id)
+        if policy is None or not policy.channel_ids:
+            notice.retire()
+        if policy is None or notice.is_retired or not notice.people:
+            raise Withdrawn
+        notice.shown = tuple(notice.people.values())
+        if notice.message_id is None:  # its turn may have come late
+            notice.expires_at = self._now() + policy.params.notice_seconds
+        return wording.notice(notice.shown, policy.channels, params=policy.params)
 
     async def _take_down(self, notice: "_Notice") -> None:
         """Remove the message; those it named stay held. Who comes meanwhile gets a new one."""
-        notice.people.clear()
-        notice.shown = ()
-        if notice.message_id is not None:
-            with suppress(MessageNotFound):
-                await self._api.delete_message(
-                    notice.group_id, notice.message_id, priority=Priority.NOTICE
-                )
+        group_id, message_id = notice.group_id, notice.message_id
+        if message_id is not None:
+            try:
+                await self._api.delete_message(group_id, message_id, priority=Priority.NOTICE)
+                log.info(events.NOTICE_REMOVED, group_id=group_id)
+            except MessageNotFound:
+                pass
+            except Refusal as error:
+                _say_refused(notice, error)
             notice.message_id = None
-            log.info(events.NOTICE_REMOVED, group_id=notice.group_id)
-        await self._forget(notice)
-
-    async def _store(self, notice: "_Notice") -> None:
-        version = 0 if notice.stored is None else notice.stored.version
-        wanted = Notice(
-            notice.group_id,
-            notice.message_id,
-            tuple(notice.people.items()),
-            NoticeState.SENDING if notice.message_id is None else NoticeState.LIVE,
-            version,
-            notice.expires_at,
-        )
-        notice.stored = await self._storage.save_notice(wanted)
-        if notice.stored is None:
-            # Another instance was faster: its row is the truth, ours comes on top of it.
-            notice.stored = await self._storage.notice(notice.group_id)
-
-    async def _forget(self, notice: "_Notice") -> None:
+        notice.shown = ()
         if notice.stored is not None:
             await self._storage.drop_notice(notice.stored)
             notice.stored = None
+        notice.is_retired = False
+
+    async def _store(self, notice: "_Notice", people: Iterable[Named], state: NoticeState) -> None:
+        named = tuple(people)
+        while True:
+            version = 0 if notice.stored is None else notice.stored.version
+            notice.stored = await self._storage.save_notice(
+                Notice(notice.group_id, notice.message_id, named, state, version, notice.expires_at)
+            )
+            if notice.stored is not None:
+                return
+            # Another hand was faster: its row is the truth, ours comes on top of it.
+            notice.stored = await self._storage.notice(notice.group_id)
 
 
 class _Notice:
-    """One group's notice as it should be (`people`) and as it is (`shown`, `stored`)."""
+    """One group's notice as it should be (`people`) and as it is (`shown`, `stored`).
 
-    def __init__(
-        self, group_id: int, people: dict[int, str], expires_at: float, stored: Notice | None
-    ) -> None:
+    One that `is_retired` has a message that has to go before anything else is said.
+    """
+
+    def __init__(self, group_id: int, stored: Notice | None = None) -> None:
         self.group_id = group_id
-        self.people = people
-        self.expires_at = expires_at
         self.stored = stored
         self.message_id = None if stored is None else stored.message_id
-        self.shown: tuple[tuple[int, str], ...] = ()
+        self.expires_at = 0.0 if stored is None else stored.expires_at
+        self.people = {} if stored is None else {one.user_id: one for one in stored.people}
+        self.shown: Sequence[Named] = ()
+        self.is_retired = False
         self.changed = trio.Event()
+        self.life = trio.CancelScope()
 
     @property
     def is_stale(self) -> bool:
-        return self.shown != tuple(self.people.items())
+        return self.is_retired or self.shown != tuple(self.people.values())
+
+    def is_over(self, now: float) -> bool:
+        """Whether its time has passed; one that was never sent has none."""
+        return self.message_id is not None and now >= self.expires_at and not self.is_retired
+
+    def retire(self) -> None:
+        """Name nobody any more, and let the message go."""
+        self.people.clear()
+        self.is_retired = True
+        self.changed.set()
 
     async def wait_changed(self) -> None:
         await self.changed.wait()
@@ -216,5 +272,9 @@ class _Notice:
 
     async def wait_empty(self, at_most: float) -> None:
         with trio.move_on_after(at_most):
-            while self.people:
+            while self.people and not self.is_retired:
                 await self.wait_changed()
+
+
+def _say_refused(notice: _Notice, error: Refusal) -> None:
+    log.warning(events.NOTICE_REFUSED, group_id=notice.group_id, reason=error.description)

@@ -8,13 +8,16 @@ from enum import StrEnum
 from random import Random
 
 from gmbot.api.client import BotApi
-from gmbot.api.errors import MemberNotFound
+from gmbot.api.errors import ChatMigrated, MemberNotFound, Refusal, RetryAfter
+from gmbot.api.limiter import Priority
 from gmbot.api.types import TELEGRAM, ChatMember, Message, User
 from gmbot.cache.memory import MemoryCache, Ttl
 from gmbot.guard.policies import Policy
 
 # An admin without the channel is asked about once a minute, not with each message.
 ADMIN_TTL = Ttl(60.0, 0.15)
+# A group's linked channel changes once in a blue moon.
+LINKED_TTL = Ttl(600.0, 0.15)
 CAPACITY = 20_000
 
 
@@ -26,12 +29,14 @@ class Exemption(StrEnum):
     BOT = "bot"
     ANONYMOUS_ADMIN = "anonymous_admin"  # writes as the group itself
     LINKED_CHANNEL = "linked_channel"  # its posts come into the discussion group by themselves
-    CHANNEL = "channel"  # writes as a channel: nobody whose membership could be looked up
     ADMIN = "admin"
 
 
 def exemption_of_message(message: Message, policy: Policy) -> Exemption | None:
-    """Return why a message's sender is exempt, as far as the message tells; None: look further."""
+    """Return why a message's sender is exempt, as far as the message tells; None: look further.
+
+    Also None for who writes as a channel that is not required here: see `Roles.is_linked`.
+    """
     if not message.is_content:
         return Exemption.SERVICE
     if message.is_automatic_forward:
@@ -40,9 +45,9 @@ def exemption_of_message(message: Message, policy: Policy) -> Exemption | None:
     if sender is not None:
         if sender.id == message.chat.id:
             return Exemption.ANONYMOUS_ADMIN
-        if sender.id in policy.channel_ids:
+        if any(sender.id == channel.channel_id for channel in policy.channels):
             return Exemption.LINKED_CHANNEL
-        return Exemption.CHANNEL
+        return None  # who writes as another channel is nobody whose membership can be looked up
     person = message.from_user
     if person is None:
         return Exemption.SERVICE
@@ -68,6 +73,7 @@ class Roles:
         self._admins: MemoryCache[tuple[int, int], bool] = MemoryCache(
             capacity=CAPACITY, random=random
         )
+        self._linked: MemoryCache[int, int] = MemoryCache(capacity=CAPACITY, random=random)
 
     def is_known_admin(self, group_id: int, user_id: int) -> bool:
         """Whether memory alone says that a person is exempt by their standing."""
@@ -85,6 +91,24 @@ class Roles:
         if member.is_admin:
             self._admins.put((group_id, user_id), True, ADMIN_TTL)
         return member
+
+    async def is_linked(self, group_id: int, channel_id: int) -> bool:
+        """Whether a channel is the one whose discussion group this is. Raises an ApiError."""
+        linked = self._linked.get(group_id)
+        if linked is None:
+            linked = await self._linked_channel(group_id)
+            self._linked.put(group_id, linked, LINKED_TTL)
+        return linked == channel_id
+
+    async def _linked_channel(self, group_id: int) -> int:
+        """Ask for the linked channel's id; 0 where there is none, or where we may not see it."""
+        try:
+            chat = await self._api.get_chat(group_id, priority=Priority.LOOKUP)
+        except (RetryAfter, ChatMigrated):
+            raise
+        except Refusal:
+            return 0
+        return chat.linked_chat_id or 0
 
     def note(self, group_id: int, member: ChatMember) -> None:
         """Remember what Telegram just told of a member."""

@@ -17,6 +17,7 @@ SERVICE: Final = frozenset(
         "new_chat_members",
         "left_chat_member",
         "pinned_message",
+        "new_chat_title",
         "migrate_to_chat_id",
         "migrate_from_chat_id",
         "group_chat_created",

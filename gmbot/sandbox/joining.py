@@ -102,6 +102,16 @@ def ban(world: "World", chat: Chat, whom: Account, by: Account, until: int) -> N
         announce(world, chat, by, {"left_chat_member": whom.payload()})
 
 
+def rename(world: "World", chat: Chat, title: str, username: str | None, by: Account) -> None:
+    """Give a chat other names; only a new title is told."""
+    is_new = title != chat.title
+    world.usernames.give(username, chat)
+    chat.title = title
+    world.note(by, "renamed", chat)
+    if is_new:
+        announce(world, chat, by, {"new_chat_title": title})
+
+
 def release(world: "World", chat: Chat, whom: Account, by: Account) -> None:
     """End a ban, or remove a member without one: either way they are out and may come back."""
     was_in = chat.standing(whom.id, world.clock()).is_in
@@ -173,10 +183,17 @@ def settle(world: "World", asked: JoinRequest, by: Account, *, approve: bool) ->
 
 
 def migrate(world: "World", group: Chat, by: Account) -> Chat:
-    """Turn a basic group into a supergroup; both tell of it."""
+    """Turn a basic group into a supergroup; both tell of it.
+
+    To bots it looks as if they came into the supergroup; of leaving the group they are not told.
+    Source: tdlib/telegram-bot-api#266.
+    """
     chat = world.turn_into_supergroup(group)
+    for bot in world.bots.values():
+        if bot.id in chat.standings:
+            change(world, chat, bot, chat.standings.pop(bot.id), by)
     publish(world, group, by, {"migrate_to_chat_id": chat.id})
-    publish(world, chat, by, {"migrate_from_chat_id": group.id})
+    publish(world, chat, by, {"migrate_from_chat_id": group.id}, as_chat=chat)
     world.note(by, "upgraded", chat)
     return chat
 

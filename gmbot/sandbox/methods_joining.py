@@ -11,18 +11,9 @@ from gmbot.sandbox.chats import Chat, InviteLink, JoinRequest
 def create_chat_invite_link(call: Call) -> dict[str, Any]:
     """Make one more link."""
     chat = _chat_with_links(call)
-    expire_date = call.params.integer("expire_date")
-    member_limit = call.params.integer("member_limit")
-    creates_join_request = call.params.boolean("creates_join_request")
-    if creates_join_request and member_limit > 0:
-        raise errors.refusal(errors.LIMIT_WITH_APPROVAL)
-    if expire_date and expire_date <= call.world.clock():
-        raise errors.refusal(errors.EXPIRE_DATE_INVALID)
+    conditions = _conditions(call)
     link = call.world.new_link(chat, call.bot)
-    link.name = call.params.text("name")
-    link.expire_date = expire_date
-    link.member_limit = member_limit
-    link.creates_join_request = creates_join_request
+    vars(link).update(conditions)
     call.world.note(call.bot, "made a link to", chat)
     return link.payload(call.bot.id)
 
@@ -32,6 +23,18 @@ def export_chat_invite_link(call: Call) -> str:
     chat = _chat_with_links(call)
     _revoke_primary(call, chat)
     return call.world.new_link(chat, call.bot, is_primary=True).url
+
+
+def edit_chat_invite_link(call: Call) -> dict[str, Any]:
+    """Set a link of the bot's own anew; what is not named is taken away."""
+    chat = _chat_with_links(call)
+    link = chat.links.get(call.params.text("invite_link"))
+    if link is None or link.creator is not call.bot:
+        raise errors.refusal(errors.INVITE_HASH_INVALID)
+    if link.is_revoked:
+        raise errors.refusal(errors.INVITE_HASH_EXPIRED)
+    vars(link).update(_conditions(call))
+    return link.payload(call.bot.id)
 
 
 def revoke_chat_invite_link(call: Call) -> dict[str, Any]:
@@ -85,6 +88,7 @@ def leave_chat(call: Call) -> bool:
 TABLE: Final[Mapping[str, Callable[[Call], Any]]] = {
     "createChatInviteLink": create_chat_invite_link,
     "exportChatInviteLink": export_chat_invite_link,
+    "editChatInviteLink": edit_chat_invite_link,
     "revokeChatInviteLink": revoke_chat_invite_link,
     "approveChatJoinRequest": approve_chat_join_request,
     "declineChatJoinRequest": decline_chat_join_request,
@@ -99,6 +103,23 @@ def _chat_with_links(call: Call) -> Chat:
         raise errors.refusal(errors.NO_LINKS_IN_PRIVATE)
     call.need(chat, "can_invite_users", errors.CANNOT_MANAGE_LINKS)
     return chat
+
+
+def _conditions(call: Call) -> dict[str, Any]:
+    """Return what a link is to be: fields of an InviteLink."""
+    expire_date = call.params.integer("expire_date")
+    member_limit = call.params.integer("member_limit")
+    creates_join_request = call.params.boolean("creates_join_request")
+    if creates_join_request and member_limit > 0:
+        raise errors.refusal(errors.LIMIT_WITH_APPROVAL)
+    if expire_date and expire_date <= call.world.clock():
+        raise errors.refusal(errors.EXPIRE_DATE_INVALID)
+    return {
+        "name": call.params.text("name"),
+        "expire_date": expire_date,
+        "member_limit": member_limit,
+        "creates_join_request": creates_join_request,
+    }
 
 
 def _revoke_primary(call: Call, chat: Chat) -> None:

@@ -89,6 +89,14 @@ class Moderator(Account):
         until = members.ends_at(until_date, self.world.clock())
         joining.ban(self.world, chat, whom, self, until)
 
+    def kick(self, chat: Chat, whom: Account) -> None:
+        """Remove somebody, who may come back at once."""
+        self._need(chat, "can_restrict_members")
+        self._check_target(chat, whom)
+        if not chat.standing(whom.id, self.world.clock()).is_in:
+            raise NotAllowed(f"{whom.name} is not in {chat.name}")
+        joining.release(self.world, chat, whom, self)
+
     def unban(self, chat: Chat, whom: Account) -> None:
         """End a ban."""
         self._need(chat, "can_restrict_members")
@@ -147,6 +155,21 @@ class Moderator(Account):
         chat.pinned = message
         self.world.note(self, "pinned", chat, message=message)
         posting.announce(self.world, chat, self, {"pinned_message": message.payload(nested=True)})
+
+    def rename(self, chat: Chat, title: str | None = None, *, username: str | None = None) -> None:
+        """Give a chat another title, or, as its owner, another username; "" makes it private."""
+        everybody_may = chat.is_group and self.world.may(self, chat, "can_change_info")
+        if title is not None and not everybody_may:
+            self._need(chat, "can_change_info")
+        if username is not None and self._standing(chat).status != "creator":
+            raise NotAllowed(f"{self.name} does not own {chat.name}")
+        joining.rename(
+            self.world,
+            chat,
+            chat.title if title is None else title,
+            chat.username if username is None else username or None,
+            self,
+        )
 
     def migrate(self, group: Chat) -> Chat:
         """Upgrade one's basic group to a supergroup, which is returned."""

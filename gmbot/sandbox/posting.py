@@ -45,8 +45,13 @@ def publish(
 
 
 def announce(world: "World", chat: Chat, sender: Account, content: Content) -> Message | None:
-    """Put a service message into a chat; joining and leaving only where the chat shows it."""
-    if chat.type == "channel" or (not chat.join_messages and not _JOINS.isdisjoint(content)):
+    """Put a service message into a chat; joining and leaving only where the chat shows it.
+
+    Of what happens in channels only their new title is told.
+    """
+    if chat.type == "channel" and "new_chat_title" not in content:
+        return None
+    if not chat.join_messages and not _JOINS.isdisjoint(content):
         return None
     standing = chat.standing(sender.id, world.clock())
     return publish(world, chat, sender, content, as_chat=chat if standing.is_anonymous else None)

@@ -13,7 +13,8 @@ import trio
 
 from gmbot.sandbox.chats import Message, Press
 from gmbot.sandbox.journal import Entry
-from gmbot.sandbox.process import BotProcess, run_bot
+from gmbot.sandbox.people import Person
+from gmbot.sandbox.process import BotProcess, environment, run_bot
 from gmbot.sandbox.telegram import Telegram
 
 PATIENCE = 15.0  # seconds for a step; with the limits on, the slowest takes a few
@@ -29,7 +30,9 @@ async def tell(*, stay: bool = False, say: Say = _print) -> bool:
         telegram = Telegram()
         await nursery.start(telegram.serve)
         with tempfile.TemporaryDirectory(prefix="gmbot-sandbox-") as directory:
-            async with run_bot(telegram, Path(directory)) as bot:
+            # Nobody is to wait for the limit of 20 messages a minute; Telegram's own still judges.
+            environ = environment(telegram, Path(directory), RATE_GROUP_MESSAGES="0")
+            async with run_bot(telegram, Path(directory), environ) as bot:
                 story = Story(telegram, bot, say)
                 went_well = await story.tell()
                 if stay:
@@ -64,8 +67,10 @@ class Story:
         self.anna = world.person("Anna")
         self.mia = world.person("Mia")
         self.bob = world.person("Bob")
+        self.eve = world.person("Eve")
         self.group = world.supergroup(
             "Garden friends",
+            username="garden_friends",
             creator=self.anna,
             members=[self.bob],
             admins=[self.mia, telegram.bot],
@@ -88,9 +93,17 @@ class Story:
                 self._stranger,
             ),
             ("Pressing without having joined changes nothing", self._press_too_early),
-            ("After joining, the press releases", self._join_and_press),
+            ("Joining the channel releases, and the notice goes", self._join_the_channel),
             ("Who is in the channel writes freely", self._write_freely),
             ("A moderator is left alone, in the channel or not", self._moderator),
+            ("Somebody joins the group: muted at once, and welcomed", self._newcomer),
+            ("The button releases, too, should Telegram not tell of the joining", self._press_late),
+            ("Leaving the channel mutes again", self._leave_the_channel),
+            ("A moderator lifts a mute, and that stands", self._pardon),
+            ("An admin asks how things stand", self._status),
+            ("The bot loses a right: it says so, and acts no more", self._lose_a_right),
+            ("With the right back it goes on", self._regain_the_right),
+            ("The group needs the channel no more: everybody is released", self._unprotect),
         ]
         for title, step in steps:
             self._well = await self._play(title, step) and self._well
@@ -133,21 +146,14 @@ class Story:
         await self._until(lambda: self._notice() is not None)
 
     async def _press_too_early(self) -> None:
-        press = await self._press()
+        press = await self._press(self.bob)
         await self._until(lambda: press.answered and press.show_alert)
         await self._until(lambda: not self._world.can_write(self.bob, self.group))
 
-    async def _join_and_press(self) -> None:
+    async def _join_the_channel(self) -> None:
         self.bob.join(self.channel)
-        await self._until(lambda: self._is_all_confirmed)
-        press = await self._press()
         await self._until(
-            lambda: (
-                press.answered
-                and not press.show_alert
-                and self._world.can_write(self.bob, self.group)
-                and self._notice() is None
-            )
+            lambda: self._world.can_write(self.bob, self.group) and self._notice() is None
         )
 
     async def _write_freely(self) -> None:
@@ -157,17 +163,73 @@ class Story:
         await self._left_alone(lambda: self.mia.write(self.group, "Welcome, Bob."))
         await self._until(lambda: self._world.can_write(self.mia, self.group))
 
+    async def _newcomer(self) -> None:
+        self.eve.join(self.group)
+        await self._until(lambda: not self._world.can_write(self.eve, self.group))
+        await self._until(lambda: self._notice() is not None)
+
+    async def _press_late(self) -> None:
+        # In the channel without an update of it, as when the bot was no admin there.
+        self.channel.standings[self.eve.id] = self.channel.standings[self.bob.id]
+        press = await self._press(self.eve)
+        await self._until(
+            lambda: (
+                press.answered
+                and not press.show_alert
+                and self._world.can_write(self.eve, self.group)
+                and self._notice() is None
+            )
+        )
+
+    async def _leave_the_channel(self) -> None:
+        for person in (self.bob, self.eve):
+            person.leave(self.channel)
+        await self._until(
+            lambda: not any(self._world.can_write(p, self.group) for p in (self.bob, self.eve))
+        )
+        await self._until(lambda: self._notice() is not None)
+
+    async def _pardon(self) -> None:
+        self.mia.lift(self.group, self.eve)
+        await self._until(lambda: self._is_all_confirmed)
+        await self._left_alone(lambda: self.eve.write(self.group, "Thank you, Mia."))
+
+    async def _status(self) -> None:
+        await self._answered(lambda: self.anna.command(self.group, "/status"))
+
+    async def _lose_a_right(self) -> None:
+        await self._answered(
+            lambda: self.anna.promote(self.group, self._telegram.bot, can_delete_messages=True)
+        )
+
+    async def _regain_the_right(self) -> None:
+        self.anna.promote(self.group, self._telegram.bot)
+        await self._until(lambda: self._is_all_confirmed)
+
+    async def _unprotect(self) -> None:
+        self.anna.command(self.group, "/unprotect @garden_news")
+        await self._until(lambda: self._world.can_write(self.bob, self.group))
+
+    async def _answered(self, do: Callable[[], object]) -> None:
+        """Do something, and wait until the bot has said something in the group."""
+        said = len(self._said())
+        do()
+        await self._until(lambda: len(self._said()) > said)
+
+    def _said(self) -> list[Message]:
+        return [m for m in self.group.visible() if m.sender is self._telegram.bot and not m.markup]
+
     async def _left_alone(self, write: Callable[[], Message]) -> None:
         deeds = self._world.journal.total + 1
         message = write()
         await self._until(lambda: self._is_all_confirmed)
         await self._until(lambda: not message.deleted and self._world.journal.total == deeds)
 
-    async def _press(self) -> Press:
+    async def _press(self, person: Person) -> Press:
         notice = self._notice()
         if notice is None:
             raise NotShown("there is no notice to press")
-        return self.bob.press(notice, "I have joined")
+        return person.press(notice, "I have joined")
 
     def _notice(self) -> Message | None:
         notices = [m for m in self.group.visible() if m.sender is self._telegram.bot and m.markup]

@@ -4,7 +4,6 @@ Everything here is synchronous and in memory. Whatever a bot should see goes to 
 """
 
 import random as randomness
-import re
 import string
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -20,6 +19,7 @@ from gmbot.sandbox.members import (
     administrator,
 )
 from gmbot.sandbox.people import Person
+from gmbot.sandbox.usernames import Usernames
 
 OnUpdate = Callable[[int, str, dict[str, Any]], None]
 
@@ -30,7 +30,6 @@ _FIRST_BOT: Final = 7_000_000_001
 _FIRST_GROUP: Final = -4_000_000_001
 _FIRST_CHANNEL: Final = -1_002_000_000_001
 
-_USERNAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
 _BASE64URL: Final = string.ascii_letters + string.digits + "-_"
 _CREATED: Final = {
     "group": {"group_chat_created": True},
@@ -54,7 +53,7 @@ class World:
         self.chats: dict[int, Chat] = {}
         self.presses: dict[str, Press] = {}
         self._privates: dict[tuple[int, int], Chat] = {}
-        self._usernames: dict[str, Account | Chat] = {}
+        self.usernames = Usernames()
 
     @property
     def now(self) -> int:
@@ -152,7 +151,7 @@ class World:
     def find(self, reference: int | str, *, bot: Bot) -> Chat | None:
         """Return the chat that a bot names by id or @username; usernames ignore case."""
         if isinstance(reference, str):
-            found = self._usernames.get(reference.removeprefix("@").lower())
+            found = self.usernames.find(reference)
             return found if isinstance(found, Chat) else None
         account = self.accounts.get(reference)
         if account is not None:
@@ -161,7 +160,7 @@ class World:
 
     def account_of(self, username: str) -> Account | None:
         """Return the person or bot of a username."""
-        found = self._usernames.get(username.removeprefix("@").lower())
+        found = self.usernames.find(username)
         return found if isinstance(found, Account) else None
 
     def link(self, url: str) -> tuple[Chat, InviteLink] | None:
@@ -257,7 +256,7 @@ class World:
     def _add_account(self, account: Account) -> None:
         if account.id in self.accounts:
             raise ValueError(f"there is an account {account.id} already")
-        self._take_username(account.username, account)
+        self.usernames.give(account.username, account)
         self.accounts[account.id] = account
 
     def _add_chat(
@@ -271,7 +270,7 @@ class World:
     ) -> Chat:
         first = _FIRST_GROUP if kind == "group" else _FIRST_CHANNEL
         chat = Chat(first - len(self.chats), kind, title, username, permissions)
-        self._take_username(username, chat)
+        self.usernames.give(username, chat)
         chat.standings |= {member.id: MEMBER for member in members}
         chat.standings[creator.id] = CREATOR
         chat.messages[1] = Message(1, chat, self.now, creator, dict(_CREATED[kind]))
@@ -283,13 +282,6 @@ class World:
         rights = set(RIGHTS[chat.type]) - {"can_promote_members"}
         for admin in admins:
             chat.standings[admin.id] = administrator(rights, promoted_by=creator.id)
-
-    def _take_username(self, username: str | None, owner: Account | Chat) -> None:
-        if username is None:
-            return
-        if not _USERNAME.fullmatch(username) or username.lower() in self._usernames:
-            raise ValueError(f"no username, or taken: {username}")
-        self._usernames[username.lower()] = owner
 
     def _secret(self, length: int) -> str:
         return "".join(self.random.choices(_BASE64URL, k=length))

@@ -19,12 +19,16 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """A channel that people must be in; `username` without the @, None for a private one."""
+    """A channel that people must be in; `username` without the @, None for a private one.
+
+    One that is `hidden` the bot cannot look into: nobody is asked to be in it until it can again.
+    """
 
     channel_id: int
     title: str
     username: str | None
     invite_link: str | None
+    hidden: bool = False
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -42,6 +46,17 @@ class ProtectedGroup(msgspec.Struct, frozen=True):
 
     group: Group
     channels: tuple[Channel, ...]
+
+
+class ProtectionRequest(msgspec.Struct, frozen=True):
+    """A /protect that waits until its basic group has become a supergroup.
+
+    `channel_ids` are channels that were found good when it was asked for.
+    """
+
+    group_id: int
+    owner: Owner
+    channel_ids: tuple[int, ...]
 
 
 class RestrictionState(StrEnum):
@@ -75,15 +90,26 @@ class NoticeState(StrEnum):
     LIVE = "live"
 
 
+class Named(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody in a notice: a person, or (`user_id` below 0) a chat in whose name somebody wrote.
+
+    `is_new`: they have just joined, and are welcomed.
+    """
+
+    user_id: int
+    name: str
+    is_new: bool = False
+
+
 class Notice(msgspec.Struct, frozen=True):
-    """The one live notice of a group; `people` are (user_id, name), oldest first.
+    """The one live notice of a group; `people` are those it names, oldest first.
 
     `version` is 0 for one that is not stored yet, else as the storage returned it.
     """
 
     group_id: int
     message_id: int | None
-    people: tuple[tuple[int, str], ...]
+    people: tuple[Named, ...]
     state: NoticeState
     version: int
     expires_at: float
@@ -97,6 +123,30 @@ class PendingUpdate(msgspec.Struct, frozen=True):
 
     update_id: int
     payload: bytes
+    attempts: int
+    available_at: float
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """When a person was last seen in a group."""
+
+    group_id: int
+    user_id: int
+    seen_at: float
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Long work that goes on after the flow that asked for it, in any instance.
+
+    Of one `kind` and `key` there is one at a time: asked for again, its `version` grows, and it is
+    done once more. `payload` is a JSON object. `attempts` counts failures of its own; it is not due
+    before `available_at`.
+    """
+
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    version: int
     attempts: int
     available_at: float
 

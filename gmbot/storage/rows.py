@@ -1,6 +1,6 @@
 """Records as rows, and rows as records: the border between our words and a database's columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,16 +8,19 @@ import msgspec
 from gmbot.storage.records import (
     Channel,
     Group,
+    Job,
+    Named,
     Notice,
     NoticeState,
     Owner,
     PendingUpdate,
     ProtectedGroup,
+    ProtectionRequest,
     Restriction,
     RestrictionState,
 )
 
-Row = Sequence[Any]  # as a driver gives it: the columns of the texts in sql.py
+Row = Sequence[Any]  # as a driver gives it: the columns of the texts in sql/
 
 
 def clean(text: str) -> str:
@@ -45,7 +48,7 @@ def to_json(value: object) -> str:
 def _clean_all(value: object) -> object:
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {_clean_all(key): _clean_all(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_clean_all(part) for part in value]
@@ -75,9 +78,15 @@ def of_channel(channel: Channel, now: float) -> Row:
         clean(channel.title),
         clean_or_none(channel.username),
         clean_or_none(channel.invite_link),
+        channel.hidden,
         now,
         now,
     )
+
+
+def of_protection_request(request: ProtectionRequest, now: float) -> Row:
+    """Return the columns of SAVE_PROTECTION_REQUEST."""
+    return request.group_id, request.owner.user_id, to_json(request.channel_ids), now
 
 
 def of_new_restriction(wanted: Restriction, now: float) -> Row:
@@ -99,7 +108,7 @@ def next_notice(notice: Notice, now: float) -> Notice:
     """Return the notice as it will be stored: with its next version, with names cleaned."""
     return msgspec.structs.replace(
         notice,
-        people=tuple((user_id, clean(name)) for user_id, name in notice.people),
+        people=tuple(msgspec.structs.replace(one, name=clean(one.name)) for one in notice.people),
         version=notice.version + 1 if notice.version else first_version(now),
     )
 
@@ -115,6 +124,16 @@ def of_notice(notice: Notice, now: float) -> Row:
         now,
         notice.group_id,
     )
+
+
+def of_job(kind: str, key: str, payload: Mapping[str, Any], now: float, due: float) -> Row:
+    """Return the columns of ADD_JOB."""
+    return clean(kind), clean(key), to_json(payload), first_version(now), due, now
+
+
+def key_of_job(job: Job) -> Row:
+    """Return what finds a job: kind, key and version."""
+    return clean(job.kind), clean(job.key), job.version
 
 
 def of_update(update: PendingUpdate, claimed_by: str, claimed_to: float, now: float) -> Row:
@@ -145,19 +164,31 @@ def read_groups(rows: Iterable[Row]) -> list[ProtectedGroup]:
                 groups.append(ProtectedGroup(group, tuple(channels)))
             group, channels = _read_group(row), []
         if row[5] is not None:
-            channels.append(known.setdefault(row[5], Channel(*row[5:])))
+            channels.append(known.setdefault(row[5], _read_channel(row[5:])))
     if group is not None:
         groups.append(ProtectedGroup(group, tuple(channels)))
     return groups
 
 
-_read_params = msgspec.json.Decoder(dict[str, Any]).decode
+_read_object = msgspec.json.Decoder(dict[str, Any]).decode
 _read_before = msgspec.json.Decoder(dict[str, bool]).decode
-_read_people = msgspec.json.Decoder(tuple[tuple[int, str], ...]).decode
+_read_people = msgspec.json.Decoder(tuple[Named, ...]).decode
+_read_ids = msgspec.json.Decoder(tuple[int, ...]).decode
 
 
 def _read_group(row: Row) -> Group:
-    return Group(row[0], row[1], row[2], bool(row[3]), _read_params(row[4]))
+    return Group(row[0], row[1], row[2], bool(row[3]), _read_object(row[4]))
+
+
+def _read_channel(row: Row) -> Channel:
+    channel_id, title, username, invite_link, hidden = row
+    return Channel(channel_id, title, username, invite_link, hidden=bool(hidden))
+
+
+def read_protection_request(row: Row) -> ProtectionRequest:
+    """Read a row of protection_requests with its owner's name."""
+    group_id, owner_id, username, channel_ids = row
+    return ProtectionRequest(group_id, Owner(owner_id, username), _read_ids(channel_ids))
 
 
 def read_restriction(row: Row) -> Restriction:
@@ -180,6 +211,12 @@ def read_notice(row: Row) -> Notice:
     return Notice(
         group_id, message_id, _read_people(people), NoticeState(state), version, expires_at
     )
+
+
+def read_job(row: Row) -> Job:
+    """Read a row of jobs."""
+    kind, key, payload, version, attempts, available_at = row
+    return Job(kind, key, _read_object(payload), version, attempts, available_at)
 
 
 def read_update(row: Row) -> PendingUpdate:

@@ -84,7 +84,7 @@ class SqliteFile:
         connection.execute(version_table)
         (found,) = connection.execute(schema.CURRENT_VERSION).fetchone()
         schema.refuse_newer(found, str(self))
-        for statement in rest:
+        for statement in (*schema.upgrade(found), *rest):
             connection.execute(statement)
         connection.execute("COMMIT")
 

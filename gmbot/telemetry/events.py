@@ -9,6 +9,7 @@ from gmbot.api.records import (
     CallRecord,
     FreezeRecord,
     MalformedUpdate,
+    MigrationRecord,
     Record,
     SourceEvent,
     SourceRecord,
@@ -28,13 +29,18 @@ DATABASE_REGAINED: Final = "database_regained"
 REDIS_LOST: Final = "redis_lost"
 REDIS_REGAINED: Final = "redis_regained"
 SIDECAR_STARTED: Final = "sidecar_started"
+MENUS_SET: Final = "menus_set"
+MENUS_FAILED: Final = "menus_failed"
 
 # People
 USER_VERIFIED: Final = "user_verified"
+USER_WARNED: Final = "user_warned"
 USER_MUTED: Final = "user_muted"
 USER_RELEASED: Final = "user_released"
 USER_PARDONED: Final = "user_pardoned"
+RESTRICTION_ENDED: Final = "restriction_ended"
 MEMBERSHIP_UNKNOWN: Final = "membership_unknown"
+SIGHTINGS_REFUSED: Final = "sightings_refused"
 
 # Messages and notices
 MESSAGE_DELETED: Final = "message_deleted"
@@ -46,15 +52,25 @@ NOTICE_FAILED: Final = "notice_failed"
 
 # Groups
 GROUP_PROTECTED: Final = "group_protected"
+GROUP_RECHECKED: Final = "group_rechecked"
 GROUP_UNPROTECTED: Final = "group_unprotected"
+GROUP_MOVED: Final = "group_moved"
 GROUP_MIGRATED: Final = "group_migrated"
+GROUP_SUSPENDED: Final = "group_suspended"
+GROUP_RESUMED: Final = "group_resumed"
+CHANNEL_LOST: Final = "channel_lost"
+CHANNEL_REGAINED: Final = "channel_regained"
+PROTECTION_REMEMBERED: Final = "protection_remembered"
 RIGHTS_MISSING: Final = "rights_missing"
+SETTINGS_CHANGED: Final = "settings_changed"
 COMMAND_REFUSED: Final = "command_refused"
 REPLY_REFUSED: Final = "reply_refused"
 
 # Flows and updates
 FLOW_FAILED: Final = "flow_failed"
 FLOW_STORED: Final = "flow_stored"
+JOB_FAILED: Final = "job_failed"
+JOB_GIVEN_UP: Final = "job_given_up"
 UPDATE_GIVEN_UP: Final = "update_given_up"
 UPDATE_MALFORMED: Final = "update_malformed"
 
@@ -112,6 +128,8 @@ def log_record(record: Record) -> None:
             getattr(_log, level)(event, breaker=name)
         case FreezeRecord(method, retry_after, chat_id):
             _log.warning(CALLS_FROZEN, method=method, retry_after=retry_after, chat_id=chat_id)
+        case MigrationRecord(chat_id, new_chat_id):
+            _log.info(GROUP_MOVED, chat_id=chat_id, new_chat_id=new_chat_id)
         case MalformedUpdate(update_id, reason):
             _log.warning(UPDATE_MALFORMED, update_id=update_id, reason=reason)
         case SourceRecord(kind, detail):

@@ -23,6 +23,7 @@ from gmbot.api.records import (
     CallRecord,
     FreezeRecord,
     MalformedUpdate,
+    MigrationRecord,
     Outcome,
     Record,
     SourceEvent,
@@ -205,8 +206,8 @@ class Metrics:
             case SourceRecord():
                 if record.event in _SOURCE_UP:
                     self._source.set(_SOURCE_UP[record.event])
-            case FreezeRecord():
-                pass  # its call was counted as a flood
+            case FreezeRecord() | MigrationRecord():
+                pass  # its call was counted: as a flood, as refused
             case _:
                 assert_never(record)
 

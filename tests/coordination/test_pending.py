@@ -6,7 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from gmbot.coordination.pending import AT_ONCE, CLAIM, PendingUpdates
+from gmbot.coordination.claims import CLAIM
+from gmbot.coordination.pending import AT_ONCE, PendingUpdates
 from gmbot.storage.errors import StorageUnavailable
 from gmbot.storage.records import PendingUpdate
 from tests.guard.town import InlineStorage, end_after

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmbot.flows.commands import ChannelNotNamed, Command, parse_channel, parse_command
+from gmbot.flows.commands import (
+    ChannelNotNamed,
+    Command,
+    parse_channel,
+    parse_channels,
+    parse_command,
+)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +109,30 @@ def test_an_invite_link_is_told_apart(word: str) -> None:
         parse_channel(word)
 
     assert caught.value.invite
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), ()),
+        ((",", ",,"), ()),
+        (("@news", "-1001234567890"), ("@news", -1001234567890)),
+        (("@news,@more,", ",t.me/c/1234567890/2"), ("@news", "@more", -1001234567890)),
+        (("@News", "t.me/nEWS/12", "@news"), ("@News",)),
+        (("-1001234567890", "t.me/c/1234567890/2"), (-1001234567890,)),
+    ],
+)
+def test_channels_are_named_in_any_mix_and_each_counts_once(
+    words: tuple[str, ...], expected: tuple[int | str, ...]
+) -> None:
+    assert parse_channels(words) == expected
+
+
+def test_the_first_word_that_names_no_channel_is_told() -> None:
+    with pytest.raises(ChannelNotNamed) as caught:
+        parse_channels(["@news", "@more,junk", "rubbish"])
+
+    assert caught.value.word == "junk"
 
 
 @given(st.text(max_size=200))

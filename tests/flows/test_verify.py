@@ -4,17 +4,30 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock
 
+from gmbot.guard.params import Params
 from gmbot.sandbox.errors import TelegramError
 from gmbot.sandbox.faults import Fault
-from gmbot.storage.records import Notice, NoticeState, RestrictionState
+from gmbot.sandbox.members import administrator
+from gmbot.sandbox.people import Person
+from gmbot.storage.records import Named, Notice, NoticeState, RestrictionState
 from tests.guard.town import Town, last_update, pressed, settle
+
+FREE = "You are free here."
+CANNOT_CHECK = "This can't be checked right now. Please press again in a minute."
 
 
 async def _hold(town: Town) -> None:
     town.sue.write(town.group, "Buy!")
     await settle()
+
+
+def _slip_in(town: Town, person: Person, number: int = 0) -> None:
+    """Let a person join a channel without a word of it to the bot: then only a press releases."""
+    channel = town.channels[number]
+    channel.standings[person.id] = channel.standings[town.max.id]
 
 
 async def test_pressing_too_early_names_the_channel_and_changes_nothing(
@@ -32,7 +45,7 @@ async def test_pressing_too_early_names_the_channel_and_changes_nothing(
 @pytest.mark.parametrize("town_options", [{"channels": 2}], ids=["two channels"])
 async def test_the_alert_names_only_what_is_missing(autojump_clock: MockClock, town: Town) -> None:
     await _hold(town)
-    town.sue.join(town.channels[0])
+    _slip_in(town, town.sue)
     press = await pressed(town.sue, town.notice)
 
     assert press.text == "You are not yet in News 1. Join first."
@@ -43,7 +56,7 @@ async def test_who_joined_is_released_thanked_and_named_no_more(
 ) -> None:
     await _hold(town)
     notice = town.notice
-    town.sue.join(town.channel)
+    _slip_in(town, town.sue)
     press = await pressed(town.sue, notice)
 
     assert press.text == "Thank you, you can write now."
@@ -54,15 +67,6 @@ async def test_who_joined_is_released_thanked_and_named_no_more(
     message = town.sue.write(town.group, "Thanks")
     await settle()
     assert not message.deleted
-
-
-async def test_a_press_looks_past_what_is_remembered(autojump_clock: MockClock, town: Town) -> None:
-    """Also where Telegram's own word of the join never came."""
-    await _hold(town)
-    town.channel.standings[town.sue.id] = town.channel.standings[town.max.id]
-    press = await pressed(town.sue, town.notice)
-
-    assert press.text == "Thank you, you can write now."
 
 
 async def test_who_is_not_held_is_told_so(autojump_clock: MockClock, town: Town) -> None:
@@ -82,7 +86,7 @@ async def test_forged_data_is_answered_and_harmless(
     autojump_clock: MockClock, town: Town, data: str
 ) -> None:
     await _hold(town)
-    town.sue.join(town.channel)
+    _slip_in(town, town.sue)
     with town.no_restrictions():
         press = town.sue.press_data(town.notice, data)
         await settle()
@@ -130,7 +134,7 @@ async def test_a_press_of_what_telegram_shows_no_more_is_answered(
 
 async def test_pressing_twice_releases_once(autojump_clock: MockClock, town: Town) -> None:
     await _hold(town)
-    town.sue.join(town.channel)
+    _slip_in(town, town.sue)
     town.telegram.exchange.latency = 0.1
     presses = [town.sue.press(town.notice, "I have joined") for _ in range(2)]
     await trio.sleep(5)
@@ -161,7 +165,8 @@ async def test_who_is_known_to_have_joined_does_not_wait(
 ) -> None:
     await _hold(town)
     await pressed(town.sue, town.notice)
-    town.sue.join(town.channel)
+    _slip_in(town, town.sue)
+    town.bot.guard.memberships.note(town.channel.id, town.sue.id, is_in=True)
     press = await pressed(town.sue, town.notice)
 
     assert press.text.startswith("Thank you")
@@ -178,71 +183,139 @@ async def test_doubt_asks_to_press_again(autojump_clock: MockClock, town: Town) 
     assert await town.held(town.sue) is not None
 
 
-@pytest.mark.parametrize("how", ["mute for a day", "partly", "kicked"])
-async def test_whom_a_human_restricted_stays_so(
+# Whom humans have decided about
+
+
+def _restrict(town: Town, how: str, person: Person) -> None:
+    if how == "kicked":
+        town.mia.ban(town.group, person)
+    elif how == "for a day":
+        until = int(town.telegram.now()) + 86_400
+        town.mia.restrict(town.group, person, until_date=until)
+    else:
+        town.mia.restrict(town.group, person)
+
+
+@pytest.mark.parametrize("how", ["for a day", "kicked"])
+async def test_whom_a_human_restricted_is_told_so_and_stays_so(
     autojump_clock: MockClock, town: Town, how: str
 ) -> None:
     await _hold(town)
     notice = town.notice
-    town.sue.join(town.channel)
-    await settle()
-    press = town.sue.press(notice, "I have joined")
-    if how == "kicked":
-        town.mia.ban(town.group, town.sue)
-    elif how == "partly":
-        town.mia.restrict(town.group, town.sue, can_send_polls=True)
-    else:
-        until = int(town.telegram.now()) + 86_400
-        town.mia.restrict(town.group, town.sue, until_date=until)
+    _slip_in(town, town.sue)
+    _restrict(town, how, town.sue)
     human = town.group.standing(town.sue.id, town.telegram.now())
+    _forged(town, notice)  # who is banned sees it no more
     await settle()
 
-    assert press.text == (
-        "You are in, but an admin of this group has restricted you. Please ask them."
-    )
-    assert press.show_alert
+    assert "admin of this group has restricted you" in _answer(town)
+    assert town.telegram.calls_of("answerCallbackQuery")[-1].params["show_alert"]
     assert town.group.standing(town.sue.id, town.telegram.now()) == human
     assert await town.held(town.sue) is None
     assert notice.deleted
 
 
-async def test_whom_a_human_had_muted_before_is_given_back_to_that(
-    autojump_clock: MockClock, town: Town
+def _forged(town: Town, message: Any) -> None:
+    """Let Sue press what she sees no more."""
+    query = {"id": "1", "from": town.sue.payload(), "message": message.payload(), "data": "verify"}
+    town.telegram.inject("callback_query", {**query, "chat_instance": "1"})
+
+
+def _answer(town: Town) -> str:
+    text: str = town.telegram.calls_of("answerCallbackQuery")[-1].params["text"]
+    return text
+
+
+@pytest.mark.parametrize("how", ["for a day", "for ever"])
+async def test_who_was_never_held_and_is_restricted_by_a_human_is_told_so(
+    autojump_clock: MockClock, town: Town, how: str
 ) -> None:
-    """The human's mute came while their last message was on its way."""
-    message = town.sue.write(town.group, "Buy!")
-    town.mia.restrict(town.group, town.sue)
-    human = town.group.standing(town.sue.id, town.telegram.now())
-    await settle()
-    assert message.deleted
+    await _hold(town)
+    _restrict(town, how, town.tim)
+    human = town.group.standing(town.tim.id, town.telegram.now())
+    press = await pressed(town.tim, town.notice)
 
-    town.sue.join(town.channel)
-    press = await pressed(town.sue, town.notice)
-
-    assert press.text.startswith("You are in, but an admin")
-    assert town.group.standing(town.sue.id, town.telegram.now()) == human
+    assert "admin of this group has restricted you" in press.text
+    assert press.show_alert
+    assert town.group.standing(town.tim.id, town.telegram.now()) == human
 
 
-async def test_whom_a_human_freed_is_thanked_all_the_same(
+async def test_where_it_cannot_be_seen_who_is_restricted_the_press_is_answered(
     autojump_clock: MockClock, town: Town
 ) -> None:
     await _hold(town)
-    town.mia.lift(town.group, town.sue)
-    town.sue.join(town.channel)
-    calls = town.count("restrictChatMember")
+    words = Fault.error(TelegramError(400, "Bad Request: member list is inaccessible"))
+    town.telegram.faults.add(words, method="getChatMember", chat=town.group.id)
+    press = await pressed(town.tim, town.notice)
+
+    assert press.text.startswith("You are not muted")
+
+
+async def test_who_may_not_send_pictures_only_is_not_restricted(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await _hold(town)
+    town.mia.restrict(town.group, town.tim, can_send_messages=True)
+    press = await pressed(town.tim, town.notice)
+
+    assert press.text.startswith("You are not muted")
+
+
+async def test_whom_a_human_had_restricted_before_is_given_back_to_that(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.mia.restrict(town.group, town.sue, can_send_messages=True)
+    human = town.group.standing(town.sue.id, town.telegram.now())
+    await _hold(town)
+    _slip_in(town, town.sue)
     press = await pressed(town.sue, town.notice)
 
     assert press.text.startswith("Thank you")
-    assert town.count("restrictChatMember") == calls
-    assert await town.held(town.sue) is None
+    assert town.group.standing(town.sue.id, town.telegram.now()) == human
+
+
+async def test_whom_a_human_freed_is_told_that_they_are_free(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await _hold(town)
+    notice = town.notice
+    press = town.sue.press(notice, "I have joined")
+    town.mia.lift(town.group, town.sue)
+    await settle()
+    await trio.sleep(5)
+    _forged(town, notice)
+    await settle()
+
+    assert press.answered
+    assert _answer(town) == FREE
+    assert not town.is_muted(town.sue)
+    assert notice.deleted
+
+
+async def test_whom_a_human_freed_and_the_notice_names_still_is_taken_off(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await _hold(town)
+    await town.storage.pardon(town.group.id, town.sue.id)  # by another instance
+    notice = town.notice
+    press = await pressed(town.sue, notice)
+
+    assert press.text == FREE
+    assert notice.deleted
+
+
+# Whom the bot may not, or cannot, release
 
 
 async def test_a_release_that_is_refused_says_so_and_keeps_the_record(
-    autojump_clock: MockClock, town: Town, logs: Any
+    autojump_clock: MockClock, town: Town, logs: list[Any]
 ) -> None:
     await _hold(town)
-    town.sue.join(town.channel)
-    town.anna.promote(town.group, town.telegram.bot, can_delete_messages=True)
+    _slip_in(town, town.sue)
+    standings, bot = town.group.standings, town.telegram.bot
+    able = standings[bot.id]
+    # Without a word of it to the bot: else the notice would go.
+    standings[bot.id] = administrator({"can_delete_messages"}, promoted_by=town.anna.id)
     press = await pressed(town.sue, town.notice)
 
     assert press.text.startswith("You are in, but I may not lift your mute here")
@@ -250,7 +323,7 @@ async def test_a_release_that_is_refused_says_so_and_keeps_the_record(
     assert await town.held(town.sue) is not None
     assert [e["action"] for e in logs if e["event"] == "rights_missing"] == ["release"]
 
-    town.anna.promote(town.group, town.telegram.bot)
+    standings[bot.id] = able
     await trio.sleep(4)
     press = await pressed(town.sue, town.notice)
     assert press.text.startswith("Thank you")
@@ -259,7 +332,7 @@ async def test_a_release_that_is_refused_says_so_and_keeps_the_record(
 
 async def test_who_was_never_there_is_held_no_more(autojump_clock: MockClock, town: Town) -> None:
     await _hold(town)
-    town.sue.join(town.channel)
+    _slip_in(town, town.sue)
     words = Fault.error(TelegramError(400, "Bad Request: PARTICIPANT_ID_INVALID"))
     town.telegram.faults.add(words, method="getChatMember", chat=town.group.id)
     await pressed(town.sue, town.notice)
@@ -271,7 +344,7 @@ async def test_a_release_cut_off_in_the_middle_goes_on(
     autojump_clock: MockClock, town: Town
 ) -> None:
     await _hold(town)
-    town.sue.join(town.channel)
+    _slip_in(town, town.sue)
     rule = town.telegram.faults.add(Fault.hang(), method="restrictChatMember")
     town.sue.press(town.notice, "I have joined")
     await settle()
@@ -293,7 +366,7 @@ async def test_a_release_whose_record_outlived_it_is_thanked(
     town.mia.restrict(town.group, town.sue, can_send_messages=True)
     human = town.group.standing(town.sue.id, town.telegram.now())
     await _hold(town)
-    town.sue.join(town.channel)
+    _slip_in(town, town.sue)
     town.storage.refuse["drop_restriction"] = town.away()
     press = await pressed(town.sue, town.notice)
     await trio.sleep(7)
@@ -317,7 +390,7 @@ async def test_a_query_that_expired_still_does_its_work(
     autojump_clock: MockClock, town: Town
 ) -> None:
     await _hold(town)
-    town.sue.join(town.channel)
+    _slip_in(town, town.sue)
     await settle()
     rule = town.telegram.faults.add(Fault.hang(), method="restrictChatMember")
     press = town.sue.press(town.notice, "I have joined")
@@ -332,7 +405,7 @@ async def test_a_query_that_expired_still_does_its_work(
 
 async def test_a_press_given_again_changes_nothing(autojump_clock: MockClock, town: Town) -> None:
     await _hold(town)
-    town.sue.join(town.channel)
+    _slip_in(town, town.sue)
     press = town.sue.press(town.notice, "I have joined")
     again = last_update(town.telegram)
     await settle()
@@ -342,6 +415,192 @@ async def test_a_press_given_again_changes_nothing(autojump_clock: MockClock, to
 
     assert press.text.startswith("Thank you")
     assert town.world.journal.total == deeds
+
+
+# Who was only warned
+
+
+@pytest.fixture
+async def warns(town: Town) -> None:
+    """The group deletes two messages with a warning before it mutes."""
+    await town.bot.guard.policies.set_params(town.group.id, Params(warnings=2))
+
+
+async def test_who_was_only_warned_and_joined_is_thanked_and_named_no_more(
+    autojump_clock: MockClock, town: Town, warns: None
+) -> None:
+    await _hold(town)
+    notice = town.notice
+    assert not town.is_muted(town.sue)
+
+    _slip_in(town, town.sue)
+    with town.no_restrictions():
+        press = town.sue.press(notice, "I have joined")
+        await trio.lowlevel.checkpoint()
+
+    await settle()
+    assert press.text == "Thank you, you can write now."
+    assert notice.deleted
+
+
+async def test_who_was_only_warned_and_lacks_the_channel_is_told_which(
+    autojump_clock: MockClock, town: Town, warns: None
+) -> None:
+    await _hold(town)
+    press = await pressed(town.sue, town.notice)
+
+    assert press.text == "You are not yet in News 0. Join first."
+    assert press.show_alert
+    assert "Sue" in town.notice.text
+
+
+async def test_who_was_only_warned_and_is_in_doubt_is_asked_to_press_again(
+    autojump_clock: MockClock, town: Town, warns: None
+) -> None:
+    await _hold(town)
+    await trio.sleep(5)
+    town.channel.member_list_inaccessible = True
+    press = await pressed(town.sue, town.notice)
+
+    assert press.text == CANNOT_CHECK
+    assert len(town.notices()) == 1
+
+
+async def test_who_joined_is_warned_anew_when_they_leave_again(
+    autojump_clock: MockClock, town: Town, warns: None
+) -> None:
+    for _ in range(2):
+        await _hold(town)
+        await trio.sleep(6)
+    _slip_in(town, town.sue)
+    await pressed(town.sue, town.notice)
+    town.channel.standings.pop(town.sue.id)
+    town.bot.guard.memberships.note(town.channel.id, town.sue.id, is_in=False)
+    await _hold(town)
+
+    assert not town.is_muted(town.sue)
+
+
+# Languages
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ("de", "Es fehlt noch"),
+        ("pt-br", "Ainda falta"),
+        ("en", "You are not yet in"),
+        ("zh-hans", "Non sei ancora"),
+        (None, "Non sei ancora"),
+    ],
+    ids=["own", "own with a region", "own is the default", "own is not offered", "own unknown"],
+)
+async def test_the_answer_is_in_the_pressers_language_else_the_groups(
+    autojump_clock: MockClock, town: Town, own: str | None, words: str
+) -> None:
+    await town.bot.guard.policies.set_params(town.group.id, Params(language="it"))
+    town.sue.language_code = own
+    await _hold(town)
+    (join, verify) = (button["text"] for button in town.notice.buttons())
+    press = await pressed(town.sue, town.notice, verify)
+
+    assert join.startswith("Unisciti")
+    assert words in press.text
+
+
+# Groups where acting has stopped, and whose notice still stands
+
+
+async def test_in_a_group_that_is_disabled_who_joined_is_released(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await _hold(town)
+    await town.bot.guard.policies.set_enabled(town.group.id, enabled=False)
+    _slip_in(town, town.sue)
+    press = await pressed(town.sue, town.notice)
+
+    assert press.text.startswith("Thank you")
+    assert not town.is_muted(town.sue)
+
+
+async def test_in_a_group_that_is_disabled_who_lacks_a_channel_is_told_which(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await _hold(town)
+    await town.bot.guard.policies.set_enabled(town.group.id, enabled=False)
+    press = await pressed(town.sue, town.notice)
+
+    assert press.text == "You are not yet in News 0. Join first."
+    assert town.is_muted(town.sue)
+
+
+async def test_where_the_bot_lost_its_rights_who_joined_is_sent_to_an_admin(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await _hold(town)
+    notice = town.notice
+    await town.bot.guard.policies.set_enabled(town.group.id, enabled=False)
+    admin = town.group.standings[town.telegram.bot.id]
+    town.group.standings[town.telegram.bot.id] = town.group.standings[town.max.id]
+    _slip_in(town, town.sue)
+    press = await pressed(town.sue, notice)
+
+    assert press.text.startswith("You are in, but I may not lift your mute here")
+    assert await town.held(town.sue) is not None
+    calls = town.count("getChatMember")
+    again = await pressed(town.sue, notice)
+    assert again.text.startswith("One moment")
+    assert town.count("getChatMember") == calls
+    town.group.standings[town.telegram.bot.id] = admin
+
+
+async def test_where_no_channel_is_required_any_more_whoever_is_held_is_released(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await _hold(town)
+    await town.bot.guard.policies.unprotect(town.group.id, [town.channel.id])
+    press = await pressed(town.sue, town.notice)
+
+    assert press.text.startswith("Thank you")
+    assert not town.is_muted(town.sue)
+
+
+async def test_in_a_group_of_which_nothing_is_known_whoever_is_held_is_released(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await _hold(town)
+    notice = town.notice
+    for table in ("group_channel_links", "protected_groups"):
+        town.storage.db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+    await town.bot.guard.policies.load()
+    press = await pressed(town.sue, notice)
+
+    assert press.text.startswith("Thank you")
+    assert not town.is_muted(town.sue)
+
+
+@pytest.mark.parametrize("town_options", [{"channels": 2}], ids=["two channels"])
+async def test_a_channel_out_of_sight_is_not_asked_for(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await _hold(town)
+    await town.bot.guard.policies.hide(town.channels[1].id, hidden=True)
+    _slip_in(town, town.sue)
+    press = await pressed(town.sue, town.notice)
+
+    assert press.text.startswith("Thank you")
+
+
+async def test_who_has_asked_to_be_let_in_counts_as_in_where_that_is_set(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await _hold(town)
+    await town.bot.guard.policies.set_params(town.group.id, Params(requests_count=True))
+    await town.bot.guard.requests.note(town.channel.id, town.sue.id)
+    press = await pressed(town.sue, town.notice)
+
+    assert press.text.startswith("Thank you")
+    assert not town.is_muted(town.sue)
 
 
 # Notices that we lost sight of
@@ -410,9 +669,8 @@ async def test_a_stray_notice_that_cannot_be_deleted_is_no_trouble(
 async def test_a_notice_that_is_being_sent_is_not_stray(
     autojump_clock: MockClock, town: Town
 ) -> None:
-    await town.storage.save_notice(
-        Notice(town.group.id, None, ((town.sue.id, "Sue"),), NoticeState.SENDING, 0, 0.0)
-    )
+    people = (Named(town.sue.id, "Sue"),)
+    await town.storage.save_notice(Notice(town.group.id, None, people, NoticeState.SENDING, 0, 0.0))
     notice = await _stray(town)
     await pressed(town.max, notice)
 

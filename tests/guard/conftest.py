@@ -18,7 +18,7 @@ from tests.guard.town import NO_LIMITS, Bot, Direct, InlineStorage, Town, end_af
 
 @pytest.fixture
 def town_options() -> dict[str, Any]:
-    """`channels`, `limits`, `poll`, `protected`; a test overrides this by parametrizing."""
+    """`channels`, `limits`, `flood`, `protected`; a test overrides this by parametrizing."""
     return {}
 
 
@@ -27,7 +27,8 @@ async def town(
     autojump_clock: MockClock, nursery: trio.Nursery, town_options: dict[str, Any]
 ) -> AsyncIterator[Town]:
     """A group with members, protected with one channel, and the bot at work in it."""
-    telegram = Telegram(random=Random(1), flood=FloodLimits(group=None, overall=None, private=None))
+    no_flood = FloodLimits(group=None, overall=None, private=None)
+    telegram = Telegram(random=Random(1), flood=town_options.get("flood", no_flood))
     town = Town(telegram, channels=town_options.get("channels", 1))
     town.storage = InlineStorage(telegram.now, town.timeline)
     if town_options.get("protected", True):
@@ -46,7 +47,7 @@ async def town(
     yield town
     town.bot.kill()
     assert telegram.violations == []
-    assert telegram.flood.violations == []
+    assert telegram.flood.violations[:3] == []
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from gmbot.api.types import ChatMember, Message, User
 from gmbot.guard.policies import Policy
 from gmbot.guard.roles import Exemption, exemption_of_member, exemption_of_message
+from gmbot.storage.records import Channel
 
 GROUP, CHANNEL, OTHER = -100, -200, -300
-POLICY = Policy(GROUP, "Group", (), frozenset({CHANNEL}))
+POLICY = Policy(GROUP, "Group", (Channel(CHANNEL, "News", None, None, hidden=True),), frozenset())
 PERSON = {"id": 7, "first_name": "Sue", "is_bot": False}
 
 
@@ -42,7 +43,7 @@ def _as(chat_id: int, **person: Any) -> dict[str, Any]:
         ({"text": "hi", "from": {**PERSON, "is_bot": True}}, Exemption.BOT),
         (_as(GROUP, id=1087968824, is_bot=True), Exemption.ANONYMOUS_ADMIN),
         (_as(CHANNEL, id=136817688, is_bot=True), Exemption.LINKED_CHANNEL),
-        (_as(OTHER, id=136817688, is_bot=True), Exemption.CHANNEL),
+        (_as(OTHER, id=136817688, is_bot=True), None),
         (_as(OTHER, id=777000) | {"is_automatic_forward": True}, Exemption.LINKED_CHANNEL),
     ],
 )
@@ -56,7 +57,7 @@ def test_a_message_tells_who_is_exempt(fields: dict[str, Any], expected: Exempti
     sender=st.none() | st.sampled_from([GROUP, CHANNEL, OTHER]),
     automatic=st.booleans(),
 )
-def test_only_a_person_who_wrote_as_themselves_is_looked_at(
+def test_only_people_and_foreign_channels_are_looked_at(
     *, text: str | None, user: tuple[int, bool] | None, sender: int | None, automatic: bool
 ) -> None:
     fields: dict[str, Any] = {"is_automatic_forward": automatic}
@@ -69,7 +70,8 @@ def test_only_a_person_who_wrote_as_themselves_is_looked_at(
 
     looked_at = exemption_of_message(message(**fields), POLICY) is None
     is_person = user in {(7, False), (1087968824, False)}
-    assert looked_at == (text is not None and is_person and sender is None and not automatic)
+    is_looked_at = sender == OTHER or (is_person and sender is None)
+    assert looked_at == (text is not None and is_looked_at and not automatic)
 
 
 @pytest.mark.parametrize(

@@ -20,17 +20,14 @@ from gmbot.api.client import METHODS, BotApi
 from gmbot.api.errors import NetworkFailure
 from gmbot.api.limiter import Limiter, Limits
 from gmbot.api.polling import Polling
+from gmbot.api.records import MigrationRecord, Record
 from gmbot.api.source import Received, read_update
 from gmbot.api.transport import Answer, Transport
 from gmbot.coordination.pending import PendingUpdates
+from gmbot.flows import service
 from gmbot.flows.dispatch import Dispatch
-from gmbot.flows.routes import Routes
-from gmbot.guard.enforcement import Enforcement
 from gmbot.guard.guard import Guard
-from gmbot.guard.membership import Memberships
 from gmbot.guard.notices import Board
-from gmbot.guard.policies import Policies
-from gmbot.guard.roles import Roles
 from gmbot.sandbox.chats import Chat, Message, Press
 from gmbot.sandbox.people import Person
 from gmbot.sandbox.server import Request
@@ -47,6 +44,18 @@ from gmbot.telemetry.metrics import Metrics
 T = TypeVar("T")
 
 NO_LIMITS = Limits(0, 0, 0)
+
+# What is asked all the time, whatever happens.
+NOISE = {
+    "getUpdates",
+    "getWebhookInfo",
+    "claim_updates",
+    "claim_jobs",
+    "extend_claims",
+    "save_sightings",
+    "forget_sightings",
+    "forget_effects",
+}
 JOINED = "I have joined"
 
 
@@ -132,6 +141,7 @@ class Bot:
         self.random = Random(3)
         self.metrics = Metrics(methods=METHODS, queries=())
         self.api = self._api(Backoff())
+        self.instance = instance
         self.pending = PendingUpdates(storage, instance=instance, now=telegram.now)
         self.work: trio.Nursery
         self.guard: Guard
@@ -147,33 +157,31 @@ class Bot:
             breaker=Breaker("api", BreakerPolicy()),
             random=self.random,
             backoff=backoff,
+            observe=self._observe,
         )
+
+    def _observe(self, record: Record) -> None:
+        if isinstance(record, MigrationRecord):
+            self.guard.follow(record.chat_id, record.new_chat_id)
 
     async def run(
         self, *, poll: bool = True, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        now = self.telegram.now
         async with trio.open_nursery() as life, trio.open_nursery() as work:
             self._life, self.work = life.cancel_scope, work
             await life.start(self.limiter.run)
-            policies = Policies(self.storage)
-            await policies.load()
-            self.board = Board(self.api, self.storage, policies, work, now=now)
-            await self.board.restore()
             self.guard = Guard(
                 await self.api.get_me(),
                 self.api,
-                policies=policies,
-                memberships=Memberships(self.api, metrics=self.metrics, random=self.random),
-                roles=Roles(self.api, random=self.random),
-                enforcement=Enforcement(self.api, self.storage),
-                board=self.board,
+                self.storage,
+                work,
+                instance=self.instance,
                 metrics=self.metrics,
                 random=self.random,
-                now=now,
+                now=self.telegram.now,
             )
-            self.dispatch = Dispatch(Routes(self.guard), self.pending, work, metrics=self.metrics)
-            await work.start(self.pending.run, self.dispatch.resume, name="pending updates")
+            self.board = self.guard.board
+            self.dispatch = await service.start(self.guard, self.pending, work)
             self.polling = Polling(self._api(Backoff(attempts=0)), self.dispatch, random=Random(4))
             if poll:
                 work.start_soon(self.polling.run, name="polling")
@@ -266,18 +274,15 @@ class Town:
         before, began = self._calls(), len(self.timeline)
         yield
         assert self._calls() == before
-        assert {e for e in self.timeline[began:] if e[0].islower()} <= {
-            "getUpdates",
-            "claim_updates",
-            "extend_claims",
-        }
+        assert set(self.timeline[began:]) <= NOISE
 
     @contextmanager
     def no_restrictions(self) -> Iterator[None]:
         """Nobody's standing may be changed, and no message deleted, in this block."""
-        deeds = self.count("restrictChatMember"), self.count("deleteMessage")
+        methods = ("restrictChatMember", "deleteMessage", "deleteMessages")
+        deeds = [self.count(method) for method in methods]
         yield
-        assert (self.count("restrictChatMember"), self.count("deleteMessage")) == deeds
+        assert [self.count(method) for method in methods] == deeds
 
     @staticmethod
     def away() -> StorageUnavailable:
@@ -288,8 +293,7 @@ class Town:
 
     def sent(self) -> list[str]:
         """What went out to the API and the database, in order, but for what is always asked."""
-        noise = {"getUpdates", "claim_updates", "extend_claims", "getWebhookInfo"}
-        return [event for event in self.timeline if event not in noise]
+        return [event for event in self.timeline if event not in NOISE]
 
 
 async def settle() -> None:

@@ -310,7 +310,7 @@ async def test_the_sandbox_tells_its_story_and_ends_well(town: Town) -> None:
     done = await town.command("sandbox", BOT_TOKEN="")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("✓") == 8
+    assert done.stdout.count("✓") == 16
     assert "✗" not in done.stdout
     assert "All as it should be." in done.stdout
 

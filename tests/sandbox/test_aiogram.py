@@ -174,6 +174,7 @@ async def member_story(bot: Bot, cast: Cast) -> None:
 
 async def door_story(bot: Bot, cast: Cast) -> None:
     link = await bot.create_chat_invite_link(cast.group.id, name="front door")
+    await bot.edit_chat_invite_link(cast.group.id, link.invite_link, name="back door")
     await bot.revoke_chat_invite_link(cast.group.id, link.invite_link)
     await bot.export_chat_invite_link(cast.group.id)
     for person in (cast.bob, cast.cat, cast.ann):
@@ -237,6 +238,7 @@ async def test_aiogram_reads_every_kind_of_update_that_the_world_makes(
     bob.block(guard)
     owner.ban(group, ann)
     owner.unban(group, ann)
+    owner.rename(group, "Another name")
     owner.migrate(basic)
 
     async def story(bot: Bot) -> list[Update]:

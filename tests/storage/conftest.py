@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -6,9 +6,7 @@ import pytest
 
 from gmbot.storage.protocol import Storage
 from gmbot.storage.sqlite import open_sqlite
-
-# Opens the database of that name, made on first use; names of one test do not meet another's.
-OpenStorage = Callable[[str], AbstractAsyncContextManager[Storage]]
+from tests.storage.samples import OpenStorage
 
 
 @pytest.fixture(params=["sqlite"])

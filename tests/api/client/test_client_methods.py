@@ -14,6 +14,7 @@ from gmbot.api.limiter import Priority
 from gmbot.api.types import (
     ALLOWED_UPDATES,
     PERMISSIONS,
+    BotCommand,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
 )
@@ -40,6 +41,7 @@ SENT_BUTTONS = {
         [{"text": "Check", "callback_data": "v:1"}],
     ]
 }
+HELP = {"command": "help", "description": "Help"}
 ALLOWED = MappingProxyType(dict.fromkeys(PERMISSIONS, True))
 OWNER = {"status": "creator", "user": ANNA, "is_anonymous": False}
 LEFT = {"status": "left", "user": ANNA}
@@ -167,6 +169,14 @@ CASES: list[tuple[str, str, Make, dict[str, Any], Any, Callable[[Any], bool]]] =
         lambda link: link.invite_link == "https://t.me/+abc",
     ),
     (
+        "",
+        "editChatInviteLink",
+        lambda api: api.edit_chat_invite_link(GROUP, "https://t.me/+abc", name="GMBot"),
+        {"chat_id": GROUP, "invite_link": "https://t.me/+abc", "name": "GMBot"},
+        {**LINK, "is_revoked": True},
+        lambda link: link.is_revoked,
+    ),
+    (
         "by id",
         "getChat",
         lambda api: api.get_chat(GROUP),
@@ -208,9 +218,49 @@ CASES: list[tuple[str, str, Make, dict[str, Any], Any, Callable[[Any], bool]]] =
     ),
     (
         "",
+        "setMyCommands",
+        lambda api: api.set_my_commands([BotCommand("help", "Help")], "default"),
+        {"commands": [HELP], "scope": {"type": "default"}},
+        True,
+        lambda found: found is None,
+    ),
+    (
+        "of a language",
+        "getMyCommands",
+        lambda api: api.get_my_commands("all_private_chats", language_code="de"),
+        {"scope": {"type": "all_private_chats"}, "language_code": "de"},
+        [HELP],
+        lambda found: found == [BotCommand("help", "Help")],
+    ),
+    (
+        "with buttons",
+        "sendMessage",
+        lambda api: api.send_message(GROUP, "hello", buttons=BUTTONS),
+        {"chat_id": GROUP, "text": "hello", "parse_mode": "HTML", "reply_markup": SENT_BUTTONS},
+        MESSAGE,
+        lambda message: message.message_id == 9,
+    ),
+    (
+        "",
+        "editMessageText",
+        lambda api: api.edit_message_text(GROUP, 9, "thank you"),
+        {"chat_id": GROUP, "message_id": 9, "text": "thank you", "parse_mode": "HTML"},
+        MESSAGE,
+        lambda found: found is None,
+    ),
+    (
+        "",
         "deleteMessage",
         lambda api: api.delete_message(GROUP, 9),
         {"chat_id": GROUP, "message_id": 9},
+        True,
+        lambda found: found is None,
+    ),
+    (
+        "",
+        "deleteMessages",
+        lambda api: api.delete_messages(GROUP, lambda: [9, 11]),
+        {"chat_id": GROUP, "message_ids": [9, 11]},
         True,
         lambda found: found is None,
     ),

@@ -166,3 +166,21 @@ def test_a_bot_leaves_a_chat_and_hears_of_it(town: "Town") -> None:
     assert words == errors.NOT_A_MEMBER["supergroup"]
     town.bob.start(town.bot)
     assert town.refused("leaveChat", chat_id=town.bob.id) == errors.CANNOT_LEAVE_PRIVATE
+
+
+def test_a_link_can_be_set_anew_by_the_bot_that_made_it(town: "Town") -> None:
+    made = town.call("createChatInviteLink", chat_id=town.group, name="front", member_limit=3)
+    link = made["invite_link"]
+    hers = town.ann.link(town.group).url
+
+    edited = town.call("editChatInviteLink", chat_id=town.group, invite_link=link, name="back")
+
+    assert edited["name"] == "back"
+    assert "member_limit" not in edited
+    words = town.refused("editChatInviteLink", chat_id=town.group, invite_link=hers)
+    assert words == errors.INVITE_HASH_INVALID
+    words = town.refused("editChatInviteLink", chat_id=town.group, invite_link=link, expire_date=1)
+    assert words == errors.EXPIRE_DATE_INVALID
+    town.call("revokeChatInviteLink", chat_id=town.group, invite_link=link)
+    words = town.refused("editChatInviteLink", chat_id=town.group, invite_link=link)
+    assert words == errors.INVITE_HASH_EXPIRED

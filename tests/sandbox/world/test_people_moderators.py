@@ -197,3 +197,107 @@ def test_only_the_owner_upgrades_a_basic_group_and_once(town: "Town") -> None:
 
     with pytest.raises(NotAllowed, match="already"):
         town.ann.migrate(basic)
+
+
+def test_who_was_kicked_may_come_back_at_once(town: "Town") -> None:
+    link = town.ann.link(town.group)
+
+    town.ann.kick(town.group, town.bob)
+
+    assert town.group.standing(town.bob.id, town.now).status == "left"
+    assert town.kinds() == ["chat_member", "message"]
+    with pytest.raises(NotAllowed, match="not in"):
+        town.ann.kick(town.group, town.bob)
+    town.bob.join(town.group, via=link)
+    with pytest.raises(NotAllowed, match="can_restrict_members"):
+        town.bob.kick(town.group, town.bot)
+
+
+def test_a_kicked_bot_hears_of_it_and_is_told_nothing_more(town: "Town") -> None:
+    town.ann.kick(town.group, town.bot)
+    (change,) = town.heard("my_chat_member")
+    town.bob.write(town.group, "It is gone")
+
+    assert change["old_chat_member"]["status"] == "administrator"
+    assert change["new_chat_member"]["status"] == "left"
+    assert town.kinds() == []
+    words = town.refused("getChatMember", chat_id=town.group, user_id=town.bot.id)
+    assert words == "Forbidden: bot is not a member of the supergroup chat"
+
+
+def test_a_banned_bot_can_be_brought_back(town: "Town") -> None:
+    town.ann.ban(town.channel, town.bot)
+    words = town.refused("getChatMember", chat_id=town.channel, user_id=town.bot.id)
+    town.ann.ban(town.group, town.bot)
+
+    town.ann.add(town.channel, town.bot)
+    town.ann.add(town.group, town.bot)
+
+    assert words == "Forbidden: bot was kicked from the channel chat"
+    changes = [
+        (change["chat"]["type"], change["new_chat_member"]["status"])
+        for change in town.heard("my_chat_member")
+    ]
+    assert changes == [
+        ("channel", "kicked"),
+        ("supergroup", "kicked"),
+        ("channel", "administrator"),
+        ("supergroup", "member"),
+    ]
+
+
+def test_a_demoted_bot_sees_of_a_public_channel_only_that_it_is_not_in(town: "Town") -> None:
+    town.ann.demote(town.channel, town.bot)
+
+    mine = town.call("getChatMember", chat_id=town.channel, user_id=town.bot.id)
+    words = town.refused("getChatMember", chat_id=town.channel, user_id=town.bob.id)
+
+    assert mine["status"] == "left"
+    assert words == "Bad Request: member list is inaccessible"
+
+
+def test_a_renamed_chat_is_found_by_its_new_name_and_the_old_one_is_free(town: "Town") -> None:
+    town.ann.rename(town.channel, "Fresh news", username="fresh_news")
+
+    found = town.call("getChat", chat_id="@Fresh_News")
+    assert (found["id"], found["title"]) == (town.channel.id, "Fresh news")
+    assert town.refused("getChat", chat_id="@news") == "Bad Request: chat not found"
+    town.ann.rename(town.channel, username="news")
+    assert town.channel.name == "Fresh news"
+    with pytest.raises(ValueError, match="taken"):
+        town.ann.rename(town.channel, username="guard_bot")
+    assert town.call("getChat", chat_id="@news")["id"] == town.channel.id
+
+
+def test_a_chat_without_a_username_is_private(town: "Town") -> None:
+    town.ann.rename(town.channel, username="")
+    town.ann.demote(town.channel, town.bot)
+
+    assert "username" not in town.heard("my_chat_member")[0]["chat"]
+    words = town.refused("getChatMember", chat_id=town.channel, user_id=town.bot.id)
+    assert words == "Forbidden: bot is not a member of the channel chat"
+
+
+def test_only_a_new_title_is_told_and_in_channels_as_a_post(town: "Town") -> None:
+    town.bob.rename(town.group, "Better group")
+    (told,) = town.heard("message")
+    town.ann.rename(town.group, "Better group", username="better_group")
+    silence = list(town.updates)
+    town.ann.rename(town.channel, "Better news")
+
+    assert told["new_chat_title"] == "Better group"
+    assert silence == []
+    (post,) = town.heard("channel_post")
+    assert post["new_chat_title"] == "Better news"
+
+
+def test_titles_are_a_right_and_usernames_are_the_owners(town: "Town") -> None:
+    town.ann.promote(town.channel, town.bob, can_post_messages=True)
+    with pytest.raises(NotAllowed, match="can_change_info"):
+        town.bob.rename(town.channel, "Mine")
+    town.ann.promote(town.channel, town.bob, can_change_info=True)
+    town.bob.rename(town.channel, "Ours")
+    with pytest.raises(NotAllowed, match="own"):
+        town.bob.rename(town.channel, username="ours")
+
+    assert (town.channel.title, town.channel.username) == ("Ours", "news")

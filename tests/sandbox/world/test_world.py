@@ -239,7 +239,12 @@ def test_an_upgraded_group_tells_of_it_on_both_sides_and_its_old_id_names_the_ne
 
     chat = town.ann.migrate(basic)
 
+    (came,) = [payload for _, kind, payload in town.updates if kind == "my_chat_member"]
+    assert came["chat"]["id"] == chat.id
+    assert came["old_chat_member"]["status"] == "left"
+    assert came["new_chat_member"]["status"] == "member"
     old, new = town.heard("message")
+    assert new["sender_chat"]["id"] == chat.id
     assert old["migrate_to_chat_id"] == chat.id
     assert new["migrate_from_chat_id"] == basic.id
     assert new["message_id"] == 1
