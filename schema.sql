@@ -79,7 +79,7 @@ CREATE INDEX IF NOT EXISTS restrictions_user_id ON restrictions (user_id);
 CREATE TABLE IF NOT EXISTS pardons (
     group_id   BIGINT NOT NULL,
     user_id    BIGINT NOT NULL,
-    created_at DOUBLE PRECISION NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,            -- when it was given: ends by a later leave
     PRIMARY KEY (group_id, user_id)
 );
 
@@ -110,6 +110,7 @@ CREATE TABLE IF NOT EXISTS join_requests (
     created_at DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (channel_id, user_id)
 );
+CREATE INDEX IF NOT EXISTS join_requests_created_at ON join_requests (created_at);
 
 -- What people see once: claimed before it happens.
 CREATE TABLE IF NOT EXISTS effects (

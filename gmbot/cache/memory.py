@@ -94,6 +94,12 @@ class MemoryCache(Generic[K, V]):
         self._remove(key)
         self._flights.overtake(key)
 
+    def drop_all(self, matches: Callable[[K], bool]) -> None:
+        """Do the same for all keys that match; each that is held is looked at."""
+        for key in [key for key in self._entries if matches(key)]:
+            self._remove(key)
+        self._flights.overtake_all(matches)
+
     async def get_or_load(self, key: K, load: Callable[[], Awaitable[tuple[V, Ttl | None]]]) -> V:
         """Return what is known, or what `load` says; with a Ttl of None it is not remembered.
 

@@ -65,6 +65,12 @@ class Flights(Generic[K, V]):
         if flight is not None:
             flight.overtake()
 
+    def overtake_all(self, matches: Callable[[K], bool]) -> None:
+        """Tell the flights for all keys that match the same."""
+        for key, flight in self._flights.items():
+            if matches(key):
+                flight.overtake()
+
     async def run(self, key: K, look_up: Callable[[Flight[V]], Awaitable[V]]) -> Flight[V]:
         """Return the flight for this key when it is over, led by the caller if there is none.
 

@@ -1,6 +1,6 @@
 """Who may command the bot in a group, and what the bot itself has to be there."""
 
-from gmbot.api.errors import BadRequest, MemberNotFound, NotEnoughRights
+from gmbot.api.errors import BadRequest, NotEnoughRights
 from gmbot.api.limiter import Priority
 from gmbot.api.types import ChatMember, Message, User
 from gmbot.flows.refusal import CommandRefused, Reason, refusals_told
@@ -61,9 +61,7 @@ def named(rights: tuple[str, ...]) -> str:
 
 async def _standing(guard: Guard, group_id: int, person: User) -> ChatMember:
     try:
-        return await guard.api.get_chat_member(group_id, person.id, priority=Priority.REPLY)
-    except MemberNotFound:
-        return ChatMember("left", person)
+        return await guard.roles.commander(group_id, person.id) or ChatMember("left", person)
     except (BadRequest, NotEnoughRights):
         # A group that hides its members shows them to admins only.
         if not (await _own_standing(guard, group_id)).is_admin:

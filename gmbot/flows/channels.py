@@ -26,11 +26,15 @@ LINK_NAME = "GMBot"  # what the channel's admins see in their list of links
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A channel in which the bot is an admin; `link` is the invite link kept from earlier."""
+    """A channel in which the bot is an admin.
+
+    Kept from earlier: `link`, an invite link, and whether it `was_hidden`, out of the bot's sight.
+    """
 
     chat: ChatFullInfo
     may_invite: bool
     link: str | None
+    was_hidden: bool
 
 
 def named_in(message: Message, words: Sequence[str]) -> tuple[int | str, ...]:
@@ -75,7 +79,7 @@ async def find_all(
 
 
 async def find(guard: Guard, name: int | str) -> Found:
-    """Find one channel. Raises CommandRefused, or an ApiError."""
+    """Find one channel. Raises CommandRefused, an ApiError or a StorageError."""
     chat = await find_chat(guard, name)
     title = chat.title or str(name)
     if chat.type != "channel":
@@ -83,8 +87,9 @@ async def find(guard: Guard, name: int | str) -> Found:
     me = await _bot_in(guard, chat.id)
     if me is None or not me.is_admin:
         raise CommandRefused(Reason.BOT_NOT_IN_CHANNEL, title)
-    known = guard.policies.channel(chat.id)
-    found = Found(chat, me.may(INVITE), None if known is None else known.invite_link)
+    known = await guard.policies.known_channel(chat.id)
+    link, was_hidden = (known.invite_link, known.hidden) if known else (None, False)
+    found = Found(chat, me.may(INVITE), link, was_hidden)
     if not (chat.username or found.link or found.may_invite):
         raise CommandRefused(Reason.NO_INVITE_LINK, title)
     return found
@@ -113,6 +118,14 @@ def as_named(found: Found) -> Channel:
     """Return a channel as it can be told of, without a link."""
     chat = found.chat
     return Channel(chat.id, chat.title or "", chat.username, None)
+
+
+async def new_link(guard: Guard, channel_id: int) -> str | None:
+    """Make an invite link; None where the bot may not. Raises an ApiError."""
+    try:
+        return (await guard.api.create_chat_invite_link(channel_id, name=LINK_NAME)).invite_link
+    except (BadRequest, Forbidden, NotEnoughRights):
+        return None
 
 
 def listed(channels: Sequence[Channel]) -> str:
@@ -153,11 +166,10 @@ async def _invite_link(guard: Guard, found: Found) -> str:
         found.may_invite and await _is_revoked(guard, chat_id, found.link)
     ):
         return found.link
-    try:
-        return (await guard.api.create_chat_invite_link(chat_id, name=LINK_NAME)).invite_link
-    except (BadRequest, Forbidden, NotEnoughRights):
-        title = found.chat.title or str(chat_id)
-        raise CommandRefused(Reason.NO_INVITE_LINK, title) from None
+    link = await new_link(guard, chat_id)
+    if link is None:
+        raise CommandRefused(Reason.NO_INVITE_LINK, found.chat.title or str(chat_id))
+    return link
 
 
 async def _is_revoked(guard: Guard, channel_id: int, link: str) -> bool:

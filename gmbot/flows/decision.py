@@ -40,7 +40,7 @@ class Standing(StrEnum):
 
 
 class Consequence(StrEnum):
-    """What follows for a person whom we hold or name."""
+    """What follows for a person; to be pardoned, one need not be held (any more)."""
 
     NOTHING = "nothing"
     UNNAMED = "unnamed"  # off the notice; the record stays, as Telegram's restriction does
@@ -107,22 +107,52 @@ async def decided(guard: Guard, change: ChatMemberUpdated) -> None:
         return
     async with guard.enforcement.alone(group_id, user_id):
         restriction = await guard.enforcement.held(group_id, user_id)
+        is_freed = consequence is Consequence.PARDONED and fresh
+        if restriction is None and is_freed and guard.policies.get(group_id) is not None:
+            # Theirs was the word, also where we were giving back in the same moment.
+            await guard.enforcement.pardon(group_id, user_id, given_at=change.date)
         if restriction is None or consequence is Consequence.UNNAMED:
             gone = not after.is_in and (fresh or not await _is_in(guard, group_id, user_id))
             if gone or after.is_admin:
                 guard.board.remove(group_id, user_id)
             return
         present = await guard.roles.standing(group_id, user_id)
-        if is_muted(present) and not (fresh and is_muted(after)):
+        # A mute of ours that is later than the word of a human is told by an update of its own.
+        is_word = consequence is Consequence.PARDONED and _is_later(change, restriction)
+        if is_muted(present) and not is_word and not (fresh and is_muted(after)):
             if fresh and _came_between(change, restriction):
                 await _renew(guard, restriction, after)
             return
         if consequence is Consequence.PARDONED:
-            await guard.enforcement.pardon(group_id, user_id)
+            await guard.enforcement.pardon(group_id, user_id, given_at=change.date)
         else:
             await guard.enforcement.forget(restriction)
             log.info(events.RESTRICTION_ENDED, group_id=group_id, user_id=user_id)
     guard.board.remove(group_id, user_id)
+
+
+async def muted_by_us(guard: Guard, change: ChatMemberUpdated) -> None:
+    """Undo a mute of ours that has no record.
+
+    It was sent by a run that died, and done after its end; or it was said again, since its answer
+    was lost, after a human had freed the person. Where nobody is pardoned, only what is told at
+    once: later, the same standing may be a human's doing.
+    """
+    group_id, user_id = change.chat.id, change.new_chat_member.user.id
+    async with guard.enforcement.alone(group_id, user_id):
+        if await guard.enforcement.held(group_id, user_id) is not None:
+            return
+        is_pardoned = await guard.enforcement.is_pardoned(group_id, user_id)
+        if not is_pardoned and not is_fresh(guard, change.date):
+            return
+        if is_muted(await guard.roles.standing(group_id, user_id)):
+            await guard.enforcement.give_back(group_id, user_id, change.old_chat_member)
+            log.warning(events.MUTE_UNDONE, group_id=group_id, user_id=user_id)
+
+
+def _is_later(change: ChatMemberUpdated, restriction: Restriction) -> bool:
+    """Whether a change came after this record was made; Telegram counts in whole seconds."""
+    return restriction.since < change.date + 1
 
 
 def _actor(guard: Guard, change: ChatMemberUpdated) -> Actor:
@@ -156,6 +186,8 @@ def _kept(member: ChatMember) -> tuple[dict[str, bool] | None, int | None]:
 async def _renew(guard: Guard, restriction: Restriction, theirs: ChatMember) -> None:
     """Hold the person by a record that will give back what the human left them."""
     await guard.enforcement.forget(restriction)
-    renewed = await guard.enforcement.record(restriction.group_id, theirs.user, theirs)
+    renewed = await guard.enforcement.record(
+        restriction.group_id, theirs.user, theirs, now=guard.now()
+    )
     if renewed is not None:
         await guard.enforcement.mute(renewed)

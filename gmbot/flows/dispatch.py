@@ -33,6 +33,11 @@ SLOW_ROOM = 500  # flows that are stored and go on; at this bound they are put o
 # Seconds between two tries to store an update while the database is away.
 STORE_AGAIN = 1.0
 
+# Seconds. What waits behind another update comes due this much later, and one that comes due is
+# not put off again where two clocks differ by less than the slack.
+SPACING = 0.001
+SLACK = 0.1
+
 log = structlog.get_logger()
 
 
@@ -50,6 +55,7 @@ class Dispatch:
         self._slow_room = trio.CapacityLimiter(SLOW_ROOM)
         self._last_of: dict[int, _Work] = {}  # by person
         self._works: dict[int, _Work] = {}  # by update
+        self._held_up: dict[int, float] = {}  # by person, until when; in trio's clock
         self._is_draining = False
 
     def decide(self, update: Update) -> bool:
@@ -150,8 +156,14 @@ class Dispatch:
                 )
                 if before is not None:
                     await before.ended.wait()
-                verdict = await self._try(work, flow)
+                verdict = self._behind(work, flow) or await self._try(work, flow)
                 nursery.cancel_scope.cancel()
+            if (
+                verdict is not None
+                and verdict.failure is Failure.AWAY
+                and verdict.delay is not None
+            ):
+                self._held_up[flow.person] = trio.current_time() + verdict.delay
             await self._settle(work, verdict)
         finally:
             work.ended.set()
@@ -159,6 +171,17 @@ class Dispatch:
                 del self._last_of[flow.person]
             del self._works[work.update_id]
             work.room.release_on_behalf_of(work)
+
+    def _behind(self, work: "_Work", flow: Flow) -> Verdict | None:
+        """Put an update off behind an earlier one of the same person that waits to be tried again.
+
+        So their stories stay in order when what they depend on comes back.
+        """
+        until, now = self._held_up.get(flow.person, -inf), trio.current_time()
+        if until - now > SLACK:
+            return Verdict(Failure.AWAY, work.attempts, until - now + SPACING)
+        self._held_up.pop(flow.person, None)
+        return None
 
     async def _try(self, work: "_Work", flow: Flow) -> Verdict | None:
         """Run the flow; the one place that catches what it raises. None: it went well."""

@@ -4,7 +4,7 @@
 
     bot, owner, admin? ──► left alone
     added by an admin, whose word counts here? ──► pardoned
-    in all channels (memory, else one look-up each)? ──► nothing
+    in all channels (memory, else one look-up each)? ──► let go, where they are held from before
     in doubt? ──► nothing for now, looked at again later
     else held and welcomed: see gmbot.guard.holding
 
@@ -22,8 +22,8 @@ from gmbot.flows.decision import decided
 from gmbot.flows.freshness import is_fresh
 from gmbot.flows.settling import reconsider
 from gmbot.guard.guard import Guard
-from gmbot.guard.holding import count_requests, hold, verify
-from gmbot.guard.membership import Membership, MembershipUnknown
+from gmbot.guard.holding import count_requests, hold, settle, verify
+from gmbot.guard.membership import Membership, MembershipUnknown, Verification
 from gmbot.guard.policies import Policy
 from gmbot.guard.roles import exemption_of_member
 from gmbot.storage.records import RestrictionState
@@ -48,7 +48,7 @@ async def joined(guard: Guard, change: ChatMemberUpdated) -> None:
     guard.sightings.note(policy.group_id, person.id)
     came_alone = change.from_user.id == person.id or change.via_join_request or change.invite_link
     if not came_alone and await _is_trusted(guard, policy, change.from_user):
-        await _trust(guard, policy, person)
+        await _trust(guard, policy, person, change.date)
         return
 
     verification = await verify(guard, policy, person.id)
@@ -56,6 +56,8 @@ async def joined(guard: Guard, change: ChatMemberUpdated) -> None:
         raise MembershipUnknown(policy.group_id, person.id, verification.unknown)
     if verification.outcome is Membership.MISSING:
         await hold(guard, policy, person, member=member, is_new=True)
+    else:
+        await _let_go(guard, policy, person.id, verification)
 
 
 async def welcomed(guard: Guard, message: Message) -> None:
@@ -70,7 +72,7 @@ async def welcomed(guard: Guard, message: Message) -> None:
     if adder and adder.id not in people and await _is_trusted(guard, policy, adder):
         for person in people.values():
             if (await guard.roles.standing(policy.group_id, person.id)).is_in:
-                await _trust(guard, policy, person)
+                await _trust(guard, policy, person, message.date)
         return
 
     doubts: list[MembershipUnknown] = []
@@ -83,6 +85,8 @@ async def welcomed(guard: Guard, message: Message) -> None:
                 doubts.append(MembershipUnknown(policy.group_id, user_id, verification.unknown))
             elif verification.outcome is Membership.MISSING:
                 await _welcome(guard, policy, people[user_id])
+            else:
+                await _let_go(guard, policy, user_id, verification)
     if doubts:
         raise doubts[0]
 
@@ -107,6 +111,13 @@ async def _welcome(guard: Guard, policy: Policy, person: User) -> None:
         await hold(guard, policy, person, is_new=True)
 
 
+async def _let_go(guard: Guard, policy: Policy, user_id: int, verification: Verification) -> None:
+    """Release somebody who comes back while held and lacks nothing: their entry was not heard."""
+    restriction = await guard.enforcement.held(policy.group_id, user_id)
+    if restriction is not None:
+        await settle(guard, restriction, verification)
+
+
 async def _is_trusted(guard: Guard, policy: Policy, adder: User) -> bool:
     """Whether the group lets its admins bring in whom they like, and this is one of them."""
     if not policy.params.trust_added:
@@ -116,7 +127,7 @@ async def _is_trusted(guard: Guard, policy: Policy, adder: User) -> bool:
     return (await guard.roles.standing(policy.group_id, adder.id)).is_admin
 
 
-async def _trust(guard: Guard, policy: Policy, person: User) -> None:
+async def _trust(guard: Guard, policy: Policy, person: User, added_at: int) -> None:
     """Let somebody write whatever channels they lack; what we held them by is given back first."""
     group_id = policy.group_id
     async with guard.enforcement.alone(group_id, person.id):
@@ -134,5 +145,5 @@ async def _trust(guard: Guard, policy: Policy, person: User) -> None:
                     reason=error.description,
                 )
                 return
-        await guard.enforcement.pardon(group_id, person.id)
+        await guard.enforcement.pardon(group_id, person.id, given_at=added_at)
     guard.board.remove(group_id, person.id)

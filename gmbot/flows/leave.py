@@ -38,18 +38,17 @@ async def left_channel(guard: Guard, change: ChatMemberUpdated) -> None:
     await guard.requests.drop(channel_id, person.id)
     if person.is_bot or not change.old_chat_member.is_in:
         return
-    fresh = is_fresh(guard, change.date)
-    if fresh:  # later there may be pardons that were given for what followed
-        linked = guard.policies.groups_of(channel_id)
-        await guard.enforcement.end_pardons(person.id, sorted(linked))
-    if not await _is_out(guard, channel_id, person.id, fresh=fresh):
+    linked = sorted(guard.policies.groups_of(channel_id))
+    await guard.enforcement.end_pardons(person.id, linked, left_at=change.date)
+    if not await _is_out(guard, channel_id, person.id, fresh=is_fresh(guard, change.date)):
         return
     groups = await _likely_first(guard, channel_id, person.id)
     async with trio.open_nursery() as nursery:
         for group_id in groups[:AT_ONCE]:
             name = f"hold {person.id} in {group_id}"
             nursery.start_soon(_hold_in, guard, channel_id, group_id, person, name=name)
-    if groups[AT_ONCE:]:
+    # Also a group that wants the channel only since then, or has got another id meanwhile.
+    if guard.policies.groups_of(channel_id) - set(groups[:AT_ONCE]):
         await guard.jobs.add(JOB, job_key(channel_id, person.id), {"done": groups[:AT_ONCE]})
 
 
@@ -59,8 +58,6 @@ async def joined_channel(guard: Guard, change: ChatMemberUpdated) -> None:
     Raises MembershipUnknown.
     """
     channel_id, person = change.chat.id, change.new_chat_member.user
-    if is_fresh(guard, change.date):
-        guard.memberships.note(channel_id, person.id, is_in=True)
     await guard.requests.drop(channel_id, person.id)
     if not person.is_bot:
         await reconsider(guard, channel_id, person.id)
@@ -98,13 +95,12 @@ async def _look_into(guard: Guard, channel_id: int, group_id: int, user_id: int)
 
 
 async def _is_out(guard: Guard, channel_id: int, user_id: int, *, fresh: bool) -> bool:
-    """Whether a person of whom an update said so is out of the channel; remembers it.
+    """Whether a person of whom an update said so is out of the channel.
 
     Asked where the update is old, or where memory says otherwise: what it remembers may be from
     before, or of a return.
     """
     is_known = guard.memberships.is_known_member((channel_id,), user_id)
-    guard.memberships.note(channel_id, user_id, is_in=False)
     if fresh and not is_known:
         return True
     found = await guard.memberships.verify((channel_id,), user_id, anew=True)

@@ -34,6 +34,7 @@ from gmbot.flows.channels import (
     title_of,
 )
 from gmbot.flows.refusal import CommandRefused, Reason, refusals_told, refuse
+from gmbot.flows.sight import regained
 from gmbot.guard.guard import Guard
 from gmbot.guard.policies import Policy
 from gmbot.storage.records import Group, Owner, ProtectedGroup, ProtectionRequest
@@ -89,9 +90,19 @@ async def set_up(
     known = await guard.policies.known(group_id)
     found = await find_all(guard, names, _linked(known))
     channels = [await as_record(guard, one) for one in found]
+    # Whoever hears of our rights a moment later finds the group guarded: that needs no words.
+    await guard.replies.pass_over(guarded_again(group_id))
     policy = await guard.policies.protect(owner, Group(group_id, owner.user_id, title), channels)
+    for one in found:
+        if one.was_hidden:
+            await regained(guard, one.chat.id)
     log.info(events.GROUP_PROTECTED, group_id=group_id, channel_ids=sorted(policy.channel_ids))
     return policy
+
+
+def guarded_again(group_id: int) -> str:
+    """Return the key under which it is said that the bot has its rights again."""
+    return f"rights back:{group_id}"
 
 
 def protected(policy: Policy) -> str:

@@ -131,8 +131,8 @@ async def handle_restart(guard: Guard, job: Job) -> None:
     group with people in doubt gets a job of its own.
     """
     after = job.payload.get("after")
-    groups = {record.group_id for record in await guard.enforcement.all_held()}
-    for group_id in sorted(group for group in groups if after is None or group > after):
+    groups = await guard.enforcement.groups()
+    for group_id in (group for group in groups if after is None or group > after):
         held = {record.user_id: record for record in await guard.enforcement.held_in(group_id)}
         doubtful: list[int] = []
         sweep = Sweep(guard, group_id, held, anew=False, tally=Tally(), doubtful=doubtful)

@@ -91,11 +91,15 @@ _TEXTS = {
         "{detail} it requires already. Name fewer, or drop some with /unprotect. "
         "Nothing was changed."
     ),
-    Reason.NOT_REQUIRED: (
-        "Not required here: {detail}. Nothing was changed. /protect tells what is required."
+    # These two hold also where the same command, cut off before its reply, has unlinked them.
+    Reason.NOT_REQUIRED: "Not required here: {detail}. /protect tells what is required.",
+    Reason.NONE_REQUIRED: (
+        "Nobody has to be in a channel to write here. "
+        "To require one: <code>/protect @channel</code>"
     ),
-    Reason.NONE_REQUIRED: "Nobody has to be in a channel to write here. Nothing was changed.",
-    Reason.REFUSED: "Telegram does not let me do this: {detail}. Nothing was changed.",
+    Reason.REFUSED: (
+        "Telegram does not let me do this: {detail}. Nothing was changed. Please try again later."
+    ),
 }
 
 # Refusals that say nothing about the command: for the boundary of all flows.

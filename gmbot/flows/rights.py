@@ -17,9 +17,13 @@ from gmbot.api.types import ChatMember, ChatMemberUpdated, User
 from gmbot.flows.admins import missing_rights, named
 from gmbot.flows.completion import complete
 from gmbot.flows.migration import migrated
+from gmbot.flows.protect import guarded_again
 from gmbot.guard.guard import Guard
 from gmbot.storage.records import Job, ProtectedGroup
 from gmbot.telemetry import events
+
+# Seconds for which a group where acting has stopped is looked at again by each start.
+SUSPENDED = 30 * 24 * 3600.0
 
 log = structlog.get_logger()
 
@@ -43,6 +47,15 @@ async def in_group(guard: Guard, change: ChatMemberUpdated) -> None:
 async def handle_rights(guard: Guard, job: Job) -> None:
     """Look at the bot's rights in a group and act on them: job "rights", key: the group's id."""
     await _look(guard, int(job.key), gained=False)
+
+
+async def look_again(guard: Guard) -> None:
+    """Ask for a look at every group where acting has stopped lately: word of a return may be lost.
+
+    Raises StorageError.
+    """
+    for group_id in await guard.policies.suspended(since=guard.now() - SUSPENDED):
+        await guard.jobs.add("rights", group_id)
 
 
 async def _look(guard: Guard, group_id: int, *, gained: bool) -> None:
@@ -95,7 +108,7 @@ async def _leave(guard: Guard, known: ProtectedGroup) -> None:
     group_id = known.group.group_id
     await _switch(guard, known, on=False, missing=())
     await guard.replies.forget(_lost(group_id))
-    await guard.replies.forget(_back(group_id))
+    await guard.replies.forget(guarded_again(group_id))
 
 
 async def _suspend(guard: Guard, known: ProtectedGroup, me: ChatMember) -> None:
@@ -103,7 +116,7 @@ async def _suspend(guard: Guard, known: ProtectedGroup, me: ChatMember) -> None:
     await _switch(guard, known, on=False, missing=missing)
     text = LACKING if me.is_admin else NO_ADMIN
     await guard.replies.say_once(_lost(group_id), group_id, text.format(rights=named(missing)))
-    await guard.replies.forget(_back(group_id))
+    await guard.replies.forget(guarded_again(group_id))
 
 
 async def _resume(guard: Guard, known: ProtectedGroup, *, gained: bool) -> None:
@@ -116,7 +129,7 @@ async def _resume(guard: Guard, known: ProtectedGroup, *, gained: bool) -> None:
     for channel in known.channels:
         if channel.hidden:  # what came of it meanwhile was not heard for this group
             await guard.jobs.add("tell", channel.channel_id)
-    await guard.replies.say_once(_back(group_id), group_id, BACK)
+    await guard.replies.say_once(guarded_again(group_id), group_id, BACK)
 
 
 async def _switch(
@@ -133,7 +146,3 @@ async def _switch(
 
 def _lost(group_id: int) -> str:
     return f"rights lost:{group_id}"
-
-
-def _back(group_id: int) -> str:
-    return f"rights back:{group_id}"

@@ -15,6 +15,7 @@ from gmbot.flows.recheck import recheck
 from gmbot.flows.start import start
 from gmbot.flows.status import status
 from gmbot.flows.unprotect import unprotect
+from gmbot.guard.enforcement import is_muted
 from gmbot.guard.guard import Guard
 from gmbot.guard.membership import MembershipUnknown
 
@@ -50,7 +51,7 @@ class Routes:
         if message is not None:
             return self._decide_message(message)
         if update.chat_member is not None:
-            self._note(update.chat_member)
+            self._note(update.chat_member, update.update_id)
         return self.flow_of(update) is None
 
     def flow_of(self, update: Update) -> Flow | None:
@@ -106,10 +107,13 @@ class Routes:
         return Flow(command.name, person, partial(self._obey, message, command))
 
     async def _obey(self, message: Message, command: Command) -> None:
-        """Guard first: a command is a message too. In doubt it is the command's own to refuse."""
+        """Guard first: a command is a message too. In doubt an admin is heard all the same."""
         try:
             stands = await guard_message(self._guard, message)
-        except MembershipUnknown:
+        except MembershipUnknown as doubt:
+            member = await self._guard.roles.commander(message.chat.id, doubt.user_id)
+            if member is None or not member.is_admin:
+                raise
             stands = True
         if stands:
             await _COMMANDS[command.name](self._guard, message, command.words)
@@ -123,14 +127,15 @@ class Routes:
 
     # Members
 
-    def _note(self, change: ChatMemberUpdated) -> None:
+    def _note(self, change: ChatMemberUpdated, update_id: int) -> None:
         """Remember what Telegram tells of a member: newer than what was looked up."""
         chat_id, member = change.chat.id, change.new_chat_member
         if self._guard.policies.is_required(chat_id):
             if sight.is_renamed(self._guard, change.chat):
                 self._guard.look_for_channel(chat_id)
-            self._guard.memberships.note(chat_id, member.user.id, is_in=member.is_in)
-        if self._guard.policies.get(chat_id) is not None:
+            when = change.date, update_id
+            self._guard.memberships.note(chat_id, member.user.id, is_in=member.is_in, when=when)
+        if change.chat.type in _GROUPS:
             self._guard.roles.note(chat_id, member)
 
     def _flow_of_member(self, change: ChatMemberUpdated) -> Flow | None:
@@ -142,13 +147,21 @@ class Routes:
             if not was_in:
                 return Flow("enter", user_id, partial(leave.joined_channel, guard, change))
             return None
-        if change.chat.type not in _GROUPS or change.from_user.id == guard.me.id:
+        if change.chat.type not in _GROUPS:
             return None
+        if change.from_user.id == guard.me.id:
+            return self._flow_of_own_deed(change)
         if is_in and not was_in:
             if guard.policies.get(change.chat.id) is None:
                 return None
             return Flow("join", user_id, partial(join.joined, guard, change))
         return Flow("decision", user_id, partial(decision.decided, guard, change))
+
+    def _flow_of_own_deed(self, change: ChatMemberUpdated) -> Flow | None:
+        if not is_muted(change.new_chat_member) or is_muted(change.old_chat_member):
+            return None
+        person = change.new_chat_member.user.id
+        return Flow("mute", person, partial(decision.muted_by_us, self._guard, change))
 
     def _flow_of_bot(self, change: ChatMemberUpdated) -> Flow | None:
         guard, chat = self._guard, change.chat

@@ -3,11 +3,11 @@
 import trio
 
 from gmbot.coordination.pending import PendingUpdates
+from gmbot.flows import rights, sight
 from gmbot.flows.dispatch import Dispatch
 from gmbot.flows.jobs import JobRunner
 from gmbot.flows.menus import set_menus
 from gmbot.flows.routes import Routes
-from gmbot.flows.sight import look_again
 from gmbot.guard.guard import Guard
 
 
@@ -17,11 +17,14 @@ async def start(guard: Guard, pending: PendingUpdates, nursery: trio.Nursery) ->
     Raises StorageError where it cannot be read what an earlier run has left.
     """
     await guard.open()
-    await look_again(guard)
+    await sight.look_again(guard)
+    await rights.look_again(guard)
     dispatch = Dispatch(Routes(guard), pending, nursery, metrics=guard.metrics)
     runner = JobRunner(guard, nursery)
     await nursery.start(guard.sightings.run, name="sightings")
     await nursery.start(pending.run, dispatch.resume, name="pending updates")
     await nursery.start(guard.jobs.run, runner.resume, name="jobs")
+    await nursery.start(guard.retention.run, name="retention")
+    nursery.start_soon(sight.keep_looking, guard, name="hidden channels")
     nursery.start_soon(set_menus, guard.api, name="command menus")
     return dispatch

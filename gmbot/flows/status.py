@@ -6,6 +6,7 @@ for such a change are asked to look too.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from html import escape, unescape
 from typing import Any
 
@@ -21,10 +22,11 @@ from gmbot.storage.records import Channel, Group, ProtectedGroup, Restriction, R
 
 NAMED = 20  # people who are named before the others are counted
 _ROOM = 40  # characters for "and N more"
+_DAY = 24 * 3600.0  # seconds
 
 _STATES: Mapping[RestrictionState, str] = {
     RestrictionState.WANTED: " (about to be muted)",
-    RestrictionState.HELD: "",
+    RestrictionState.HELD: ", {since}",
     RestrictionState.RELEASING: " (about to be released)",
 }
 
@@ -64,7 +66,7 @@ async def _report(guard: Guard, group_id: int) -> str:
         lines += [await _channel(guard, channel) for channel in known.channels]
         lines += _settings(known.group)
     held = await guard.enforcement.held_in(group_id)
-    lines += ["", *people_in(held, LONGEST_MESSAGE - shown(lines))]
+    lines += ["", *people_in(held, LONGEST_MESSAGE - shown(lines), guard.now())]
     return "\n".join(lines)
 
 
@@ -126,13 +128,16 @@ def _settings(group: Group) -> list[str]:
     return ["", "<b>Settings</b>", *(f"• {_PARAMS[name](changed[name])}" for name in changed)]
 
 
-def people_in(held: list[Restriction], room: int) -> list[str]:
-    """Return who is held, in at most so many characters that are shown."""
+def people_in(held: list[Restriction], room: int, now: float) -> list[str]:
+    """Return who is held, in at most so many characters that are shown.
+
+    `now` is in seconds since 1970.
+    """
     if not held:
         return ["Nobody is muted by me here."]
     lines = [f"<b>Muted by me: {len(held)}</b>"]
     for restriction in held[:NAMED]:
-        line = _person(restriction)
+        line = _person(restriction, now)
         if shown([*lines, line]) > room - _ROOM:
             break
         lines.append(line)
@@ -140,10 +145,19 @@ def people_in(held: list[Restriction], room: int) -> list[str]:
     return [*lines, f"and {unnamed} more"] if unnamed else lines
 
 
-def _person(restriction: Restriction) -> str:
+def since(then: float, now: float) -> str:
+    """Return since when something is so, of which a day ago tells enough."""
+    days = int((now - then) / _DAY)
+    if days < 1:
+        return f"since {datetime.fromtimestamp(then, UTC):%H:%M} UTC"
+    return f"for {days} days" if days > 1 else "for 1 day"
+
+
+def _person(restriction: Restriction, now: float) -> str:
     name = escape(short(restriction.name)) or "Somebody"
     link = f'<a href="tg://user?id={restriction.user_id}">{name}</a>'
-    return f"• {link}{_STATES[restriction.state]}"
+    how = _STATES[restriction.state].format(since=since(restriction.since, now))
+    return f"• {link}{how}"
 
 
 _TAG = re.compile(r"<[^>]+>")

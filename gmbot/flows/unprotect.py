@@ -12,6 +12,7 @@ from gmbot.api.types import Message
 from gmbot.flows.admins import BASIC_GROUP, require_admin
 from gmbot.flows.channels import find_chat, listed, named_in
 from gmbot.flows.refusal import CommandRefused, Reason, refusals_told, refuse
+from gmbot.flows.sight import unlinked
 from gmbot.guard.guard import Guard
 from gmbot.storage.records import Channel, ProtectionRequest
 from gmbot.telemetry import events
@@ -43,6 +44,7 @@ async def _unlink(guard: Guard, group_id: int, names: Sequence[int | str]) -> st
     if gone:
         gone_ids = {channel.channel_id for channel in gone}
         await guard.policies.unprotect(group_id, gone_ids)
+        await unlinked(guard, group_id, gone_ids)
         log.info(events.GROUP_UNPROTECTED, group_id=group_id, channel_ids=sorted(gone_ids))
     # Also where nothing was left to unlink: an earlier run may have been cut off before this.
     await guard.jobs.add("recheck", group_id, {"scope": "held", "progress": False})

@@ -11,7 +11,9 @@ record     muted by us?    what follows
 =========  ==============  ===================================================================
 any        yes             HELD: also where a mute, or a release, was cut off
 WANTED     no              muted now, by this record where it still tells what they have
-HELD       no (asked anew) a human lifted it, whose word did not reach us: pardoned
+HELD       no (asked anew) a human ended it, whose word is on its way to us: left alone now; and
+                           pardoned where the person has written, since all that came before
+                           that was told before it
 RELEASING  no              an earlier release that had happened: recorded anew
 =========  ==============  ===================================================================
 """
@@ -97,10 +99,19 @@ class Enforcement:
 
     # Muting
 
-    async def record(self, group_id: int, person: User, member: ChatMember) -> Restriction | None:
+    async def record(
+        self,
+        group_id: int,
+        person: User,
+        member: ChatMember,
+        *,
+        now: float,
+        has_written: bool = False,
+    ) -> Restriction | None:
         """Write down that the person is to be muted, with what `member` says they have now.
 
-        None: they are pardoned here. What follows where a record stands: see the module.
+        `now` is in seconds since 1970. None: they are pardoned here. What follows where a record
+        stands: see the module.
         """
         wanted = _wanted(group_id, person, member)
         while True:
@@ -119,7 +130,8 @@ class Enforcement:
                     # What we were told may be older than the mute.
                     if await self._is_still_muted(group_id, person.id):
                         return standing
-                    await self.pardon(group_id, person.id)
+                    if has_written:
+                        await self.pardon(group_id, person.id, given_at=now)
                     return None
             await self._storage.drop_restriction(standing)
 
@@ -199,22 +211,42 @@ class Enforcement:
         """Return the records of a person."""
         return await self._storage.restrictions_of(user_id)
 
-    async def all_held(self) -> list[Restriction]:
-        """Return the records of all groups."""
-        return await self._storage.restrictions()
+    async def groups(self) -> list[int]:
+        """Return the groups in which we hold somebody, by their ids."""
+        return await self._storage.restricted_groups()
 
-    async def pardon(self, group_id: int, user_id: int) -> None:
-        """End our record of a person whom a human has freed, and leave them free."""
-        await self._storage.pardon(group_id, user_id)
+    async def pardon(self, group_id: int, user_id: int, *, given_at: float) -> None:
+        """End our record of a person whom a human has freed, and leave them free.
+
+        `given_at` is when the human did: in seconds since 1970, by Telegram's clock where it tells.
+        """
+        await self._storage.pardon(group_id, user_id, given_at=given_at)
         log.info(events.USER_PARDONED, group_id=group_id, user_id=user_id)
 
     async def is_pardoned(self, group_id: int, user_id: int) -> bool:
         """Whether a person is left free whatever channel they lack."""
         return await self._storage.is_pardoned(group_id, user_id)
 
-    async def end_pardons(self, user_id: int, group_ids: list[int]) -> None:
-        """Let a person's pardons in these groups end: they have left a channel."""
-        await self._storage.end_pardons(user_id, group_ids)
+    async def end_pardons(self, user_id: int, group_ids: list[int], *, left_at: int) -> None:
+        """Let a person's pardons in these groups end: they have left a channel.
+
+        Telegram counts in whole seconds: of the same one, the pardon is taken for the earlier. So
+        nobody stays free who is out, and whom a human freed after all is freed again.
+        """
+        await self._storage.end_pardons(user_id, group_ids, before=left_at + 1)
+
+    async def mend(self, group_id: int, user_id: int, *, is_exempt: bool) -> None:
+        """Let the record of somebody who is not to be muted now say whether our mute stands.
+
+        There may be one of a mute or a release that was cut off; or of an admin's former days.
+        """
+        restriction = await self.held(group_id, user_id)
+        if restriction is None or (restriction.state is RestrictionState.HELD and not is_exempt):
+            return
+        if await self._is_still_muted(group_id, user_id):
+            await self._hold(restriction)
+        else:
+            await self.forget(restriction)
 
     async def forget(self, restriction: Restriction) -> bool:
         """End our record without touching the person: a human has decided otherwise."""
@@ -238,7 +270,11 @@ class Enforcement:
             await self._storage.drop_restriction(releasing)
             return True
         if is_muted(member):
-            released = await self._give_back(restriction, member.rights, now=now)
+            try:
+                released = await self._give_back(restriction, member.rights, now=now)
+            except Refusal:
+                await self._hold(releasing)  # so that a human's lift is known as one
+                raise
         else:
             # Free, or given back already by a release that was cut off; else a human's doing.
             released = (
@@ -247,6 +283,18 @@ class Enforcement:
         if not await self._storage.drop_restriction(releasing):
             await self._want_again(group_id, user_id)
         return released
+
+    async def give_back(self, group_id: int, user_id: int, theirs: ChatMember) -> None:
+        """Set a standing that a human gave somebody, or that they had, over a mute of ours."""
+        permissions, until_date = FREE, 0
+        if theirs.status == "restricted":
+            permissions, until_date = theirs.rights, theirs.until_date
+        try:
+            await self._api.restrict_chat_member(
+                group_id, user_id, permissions, until_date=until_date or None
+            )
+        except (TargetIsAdmin, MemberNotFound):  # they are free without us
+            return
 
     async def _give_back(
         self, restriction: Restriction, named: Mapping[str, bool], *, now: float

@@ -17,6 +17,7 @@ from gmbot.guard.notices import Board
 from gmbot.guard.policies import Policies
 from gmbot.guard.replies import Replies
 from gmbot.guard.requests import Requests
+from gmbot.guard.retention import Retention
 from gmbot.guard.roles import Roles
 from gmbot.guard.sightings import Sightings
 from gmbot.storage.protocol import Storage
@@ -50,7 +51,7 @@ class Guard:
         self.metrics = metrics
         self.now = now
         self.jobs = Jobs(storage, instance=instance, now=now)
-        self.policies = Policies(storage)
+        self.policies = Policies(storage, on_change=self._refresh, on_watch=self._watch)
         self.memberships = Memberships(
             api, metrics=metrics, random=random, on_hidden=self.look_for_channel
         )
@@ -61,6 +62,7 @@ class Guard:
         self.replies = Replies(api, storage)
         self.sightings = Sightings(storage, now=now)
         self.requests = Requests(storage)
+        self.retention = Retention(storage, now=now)
         self._presses: MemoryCache[int, bool] = MemoryCache(capacity=PRESSERS, random=random)
 
     async def open(self) -> None:
@@ -79,6 +81,14 @@ class Guard:
     def follow(self, chat_id: int, new_chat_id: int) -> None:
         """Have a group that got a new id followed, soon. Never blocks."""
         self.jobs.add_soon("migrate", chat_id, {"to": new_chat_id})
+
+    def _refresh(self, group_id: int) -> None:
+        """Let a group's notice follow what the group wants."""
+        self.board.refresh(group_id)
+
+    def _watch(self, channel_id: int) -> None:
+        """Forget what was known of a channel: who left it meanwhile, nobody told."""
+        self.memberships.forget_channel(channel_id)
 
     def look_for_channel(self, channel_id: int) -> None:
         """Have it looked up what a channel is called, and whether we see it. Never blocks."""

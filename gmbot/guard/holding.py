@@ -77,12 +77,15 @@ async def hold(
         if spared is not None:
             if spared is Held.BANNED and message_id is not None:
                 await enforcement.delete(group_id, message_id)
+            await enforcement.mend(group_id, person.id, is_exempt=spared is Held.EXEMPT)
             return spared
         if await _is_warned(guard, policy, person, message_id):
             guard.board.add(group_id, person.id, person.first_name, is_new=is_new)
             return Held.WARNED
 
-        restriction = await enforcement.record(group_id, person, member)
+        restriction = await enforcement.record(
+            group_id, person, member, now=guard.now(), has_written=message_id is not None
+        )
         if restriction is None:
             return Held.PARDONED
         if message_id is None:

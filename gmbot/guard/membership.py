@@ -24,6 +24,7 @@ HIDDEN_TTL = Ttl(4.0, 0.15)
 
 # Pairs of a channel and a person that are remembered, some 300 bytes each.
 CAPACITY = 100_000
+TOLD = 10_000
 
 # Look-ups of background priority in flight, of all batches together: a third of the connections to
 # the Bot API, so that those of flows find one free.
@@ -83,6 +84,10 @@ class Memberships:
         self._on_hidden = on_hidden
         self._known: MemoryCache[tuple[int, int], Membership] = MemoryCache(
             capacity=CAPACITY, random=random
+        )
+        # Updates come one by one, so few of them are ever in question.
+        self._latest: MemoryCache[tuple[int, int], tuple[int, int]] = MemoryCache(
+            capacity=TOLD, random=random
         )
         self._told: MemoryCache[int, bool] = MemoryCache(capacity=HIDDEN, random=random)
         self._background = trio.CapacityLimiter(AT_ONCE)
@@ -161,12 +166,28 @@ class Memberships:
             yield receive
             nursery.cancel_scope.cancel()
 
-    def note(self, channel_id: int, user_id: int, *, is_in: bool) -> None:
-        """Remember what Telegram just told: newer than any look-up under way."""
+    def note(
+        self, channel_id: int, user_id: int, *, is_in: bool, when: tuple[int, int] | None = None
+    ) -> None:
+        """Remember what Telegram just told: newer than any look-up under way.
+
+        `when` orders what is told, by the date and the id of an update: an old one that is given
+        again changes nothing.
+        """
+        key = channel_id, user_id
+        if when is not None:
+            told = self._latest.get(key)
+            if told is not None and when < told:
+                return
+            self._latest.put(key, when, MEMBER_TTL)
         if is_in:
-            self._known.put((channel_id, user_id), Membership.MEMBER, MEMBER_TTL)
+            self._known.put(key, Membership.MEMBER, MEMBER_TTL)
         else:
-            self._known.put((channel_id, user_id), Membership.MISSING, MISSING_TTL)
+            self._known.put(key, Membership.MISSING, MISSING_TTL)
+
+    def forget_channel(self, channel_id: int) -> None:
+        """Forget who is in a channel, and who is not; look-ups under way begin anew."""
+        self._known.drop_all(lambda key: key[0] == channel_id)
 
     def statistics(self) -> CacheStatistics:
         """Return the cache's figures."""

@@ -17,7 +17,7 @@ from gmbot.api.errors import ApiError, ChatMigrated, MessageNotFound, NotModifie
 from gmbot.api.limiter import Priority
 from gmbot.api.types import InlineKeyboardMarkup
 from gmbot.guard import wording
-from gmbot.guard.policies import Policies
+from gmbot.guard.policies import Policies, Policy
 from gmbot.storage.errors import StorageError
 from gmbot.storage.protocol import Storage
 from gmbot.storage.records import Named, Notice, NoticeState, RestrictionState
@@ -60,7 +60,9 @@ class Board:
         for stored in await self._storage.notices():
             # One that was being sent may be there or not: it is sent again, and a press on the
             # stray one removes it. One that is live may lack who came last: it is edited.
-            self._start(_Notice(stored.group_id, stored))
+            notice = _Notice(stored.group_id, self._policies.get(stored.group_id), stored)
+            await self._forget_free(notice)
+            self._start(notice)
         for held in await self._storage.untold_restrictions():
             # Whoever is only WANTED is not muted yet, and is told when they are.
             if held.state is RestrictionState.HELD:
@@ -77,12 +79,12 @@ class Board:
             return
         notice = self._notices.get(group_id)
         if notice is None:
-            notice = _Notice(group_id)
+            notice = _Notice(group_id, policy)
             self._start(notice)
         elif notice.is_over(self._now()):
             notice.retire()  # its message is far up by now: who comes gets a new one
         notice.people.setdefault(user_id, Named(user_id, name, is_new))
-        notice.expires_at = self._now() + policy.params.notice_seconds
+        notice.stand(policy, self._now())
         notice.changed.set()
 
     def remove(self, group_id: int, user_id: int) -> None:
@@ -101,6 +103,19 @@ class Board:
         notice = self._notices.get(group_id)
         if notice is not None:
             notice.retire()
+
+    def refresh(self, group_id: int) -> None:
+        """Let a group's notice say what the group wants by now, and stand as long as that says.
+
+        Where nobody has to be in a channel any more, it goes.
+        """
+        notice, policy = self._notices.get(group_id), self._policies.get(group_id)
+        if notice is None:
+            return
+        if policy is None or not policy.channel_ids:
+            notice.retire()
+        else:
+            notice.follow(policy)
 
     def migrate(self, old_id: int, new_id: int) -> None:
         """Name in a group's new id whom the old one named; the old message did not follow.
@@ -122,6 +137,18 @@ class Board:
     def live(self) -> int:
         """How many groups have a notice."""
         return len(self._notices)
+
+    async def _forget_free(self, notice: "_Notice") -> None:
+        """Name nobody who was let go just before the earlier run ended.
+
+        Whom a group warns first is named without being held.
+        """
+        group_id, policy = notice.group_id, self._policies.get(notice.group_id)
+        held = {record.user_id for record in await self._storage.restrictions_in(group_id)}
+        for user_id in [one for one in notice.people if one >= 0 and one not in held]:
+            may_be_warned = policy is not None and policy.params.warnings > 0
+            if not may_be_warned or await self._storage.is_pardoned(group_id, user_id):
+                del notice.people[user_id]
 
     def _start(self, notice: "_Notice") -> None:
         self._notices[notice.group_id] = notice
@@ -199,9 +226,9 @@ class Board:
             notice.retire()
         if policy is None or notice.is_retired or not notice.people:
             raise Withdrawn
-        notice.shown = tuple(notice.people.values())
+        notice.shown, notice.is_dated = tuple(notice.people.values()), False
         if notice.message_id is None:  # its turn may have come late
-            notice.expires_at = self._now() + policy.params.notice_seconds
+            notice.stand(policy, self._now())
         return wording.notice(notice.shown, policy.channels, params=policy.params)
 
     async def _take_down(self, notice: "_Notice") -> None:
@@ -238,27 +265,44 @@ class Board:
 class _Notice:
     """One group's notice as it should be (`people`) and as it is (`shown`, `stored`).
 
-    One that `is_retired` has a message that has to go before anything else is said.
+    One that `is_retired` has a message that has to go before anything else is said; what one that
+    `is_dated` says is no more what the group wants.
     """
 
-    def __init__(self, group_id: int, stored: Notice | None = None) -> None:
+    def __init__(
+        self, group_id: int, policy: Policy | None = None, stored: Notice | None = None
+    ) -> None:
         self.group_id = group_id
+        self.seconds = 0 if policy is None else policy.params.notice_seconds
         self.stored = stored
         self.message_id = None if stored is None else stored.message_id
         self.expires_at = 0.0 if stored is None else stored.expires_at
         self.people = {} if stored is None else {one.user_id: one for one in stored.people}
         self.shown: Sequence[Named] = ()
         self.is_retired = False
+        self.is_dated = False
         self.changed = trio.Event()
         self.life = trio.CancelScope()
 
     @property
     def is_stale(self) -> bool:
-        return self.is_retired or self.shown != tuple(self.people.values())
+        return self.is_retired or self.is_dated or self.shown != tuple(self.people.values())
 
     def is_over(self, now: float) -> bool:
         """Whether its time has passed; one that was never sent has none."""
         return self.message_id is not None and now >= self.expires_at and not self.is_retired
+
+    def stand(self, policy: Policy, now: float) -> None:
+        """Let its time begin now."""
+        self.seconds = policy.params.notice_seconds
+        self.expires_at = now + self.seconds
+
+    def follow(self, policy: Policy) -> None:
+        """Let its time be as long as the group has it now, from when it began; say all anew."""
+        self.expires_at += policy.params.notice_seconds - self.seconds
+        self.seconds = policy.params.notice_seconds
+        self.is_dated = True
+        self.changed.set()
 
     def retire(self) -> None:
         """Name nobody any more, and let the message go."""

@@ -4,7 +4,7 @@ All enabled groups are held (some 10,000 take a few MiB); the storage stays the 
 changes is written there first.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 import trio
@@ -44,10 +44,23 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Policies:
-    """The policies of all guarded groups."""
+    """The policies of all guarded groups.
 
-    def __init__(self, storage: Storage) -> None:
+    `on_change` is told the id of a group that wants something else now, or is guarded no more; one
+    that only got a new id does not. `on_watch` is told the id of a channel whose members we are
+    told of from now on: one that came to be wanted, or to be seen. Neither may block.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        on_change: Callable[[int], object] | None = None,
+        on_watch: Callable[[int], object] | None = None,
+    ) -> None:
         self._storage = storage
+        self._on_change = on_change or _ignore
+        self._on_watch = on_watch or _ignore
         self._changing = trio.Lock()  # so that what was read last is held last
         self._groups: dict[int, Policy] = {}
         self._groups_of: dict[int, set[int]] = {}  # by channel id
@@ -93,13 +106,24 @@ class Policies:
         """Return what is written about a group, guarded or not. Raises StorageError."""
         return await self._storage.protected_group(group_id)
 
+    async def suspended(self, *, since: float) -> list[int]:
+        """Return the groups that are guarded no more, of those written to since then."""
+        return await self._storage.suspended_groups(since=since)
+
+    async def known_channel(self, channel_id: int) -> Channel | None:
+        """Return what is written about a channel, required or not. Raises StorageError."""
+        return await self._storage.channel(channel_id)
+
     # Changes. All are harmless when repeated, and raise StorageError.
 
     async def protect(self, owner: Owner, group: Group, channels: Sequence[Channel]) -> Policy:
-        """Make a group want these channels too, and guard it."""
+        """Make a group want these channels too, and guard it.
+
+        One that is known as hidden stays so, until `hide` says otherwise.
+        """
         async with self._changing:
             await self._storage.protect(owner, group, channels)
-            policy = await self._read(group.group_id)
+            policy = await self._follow(group.group_id)
             if policy is None:
                 raise RuntimeError("a group that was just written is not there")
             return policy
@@ -108,19 +132,19 @@ class Policies:
         """Make a group want these channels no more; None where it wants none now."""
         async with self._changing:
             await self._storage.unprotect(group_id, tuple(channel_ids))
-            return await self._read(group_id)
+            return await self._follow(group_id)
 
     async def set_enabled(self, group_id: int, *, enabled: bool) -> Policy | None:
         """Guard a group, or guard it no more."""
         async with self._changing:
             await self._storage.set_group_enabled(group_id, enabled=enabled)
-            return await self._read(group_id)
+            return await self._follow(group_id)
 
     async def set_params(self, group_id: int, params: Params) -> Policy | None:
         """Write what a group has set."""
         async with self._changing:
             await self._storage.set_params(group_id, to_raw(params))
-            return await self._read(group_id)
+            return await self._follow(group_id)
 
     async def hide(self, channel_id: int, *, hidden: bool) -> bool:
         """Write whether the bot can look into a channel; return whether that is news."""
@@ -131,14 +155,22 @@ class Policies:
                 self._update(msgspec.structs.replace(channel, hidden=hidden))
             return is_news
 
-    async def rename(self, channel_id: int, title: str, username: str | None) -> None:
-        """Note a channel's present names; written only where they are news."""
+    async def rename(
+        self, channel_id: int, title: str, username: str | None, link: str | None = None
+    ) -> None:
+        """Note a channel's present names; written only where they are news.
+
+        `link` is an invite link, for where none is kept yet.
+        """
         async with self._changing:
             channel = self._channels.get(channel_id)
-            if channel is None or (channel.title, channel.username) == (title, username):
+            if channel is None:
                 return
-            await self._storage.rename_channel(channel_id, title, username)
-            self._update(msgspec.structs.replace(channel, title=title, username=username))
+            link = channel.invite_link or link
+            now = msgspec.structs.replace(channel, title=title, username=username, invite_link=link)
+            if now != channel:
+                await self._storage.rename_channel(channel_id, title, username, link)
+                self._update(now)
 
     async def migrate(self, old_id: int, new_id: int) -> None:
         """Let a group follow to its new id."""
@@ -161,6 +193,14 @@ class Policies:
         """Forget a group's request."""
         await self._storage.drop_protection_request(group_id)
 
+    async def _follow(self, group_id: int) -> Policy | None:
+        """Hold what is written about a group now, and tell where that is news."""
+        before = self._groups.get(group_id)
+        policy = await self._read(group_id)
+        if policy != before:
+            self._on_change(group_id)
+        return policy
+
     async def _read(self, group_id: int) -> Policy | None:
         """Hold what is written about a group now."""
         protected = await self._storage.protected_group(group_id)
@@ -171,16 +211,22 @@ class Policies:
 
     def _hold(self, protected: ProtectedGroup) -> Policy:
         policy = Policy.of(protected)
-        self._drop(policy.group_id)
+        earlier = self._groups.get(policy.group_id)
         self._groups[policy.group_id] = policy
         for channel in policy.channels:
             self._groups_of.setdefault(channel.channel_id, set()).add(policy.group_id)
             self._update(channel)
+        if earlier is not None:
+            wanted = {channel.channel_id for channel in policy.channels}
+            self._unlink(policy.group_id, {c.channel_id for c in earlier.channels} - wanted)
         return policy
 
     def _update(self, channel: Channel) -> None:
         """Hold what is known of a channel now, in all groups that want it."""
+        earlier = self._channels.get(channel.channel_id)
         self._channels[channel.channel_id] = channel
+        if not channel.hidden and (earlier is None or earlier.hidden):
+            self._on_watch(channel.channel_id)
         for group_id in self._groups_of[channel.channel_id]:
             policy = self._groups[group_id]
             if channel not in policy.channels:
@@ -190,15 +236,24 @@ class Policies:
                 self._groups[group_id] = msgspec.structs.replace(
                     policy, channels=channels, channel_ids=_seen(channels)
                 )
+                self._on_change(group_id)
 
     def _drop(self, group_id: int) -> None:
         policy = self._groups.pop(group_id, None)
-        for channel in policy.channels if policy else ():
-            groups = self._groups_of[channel.channel_id]
+        if policy is not None:
+            self._unlink(group_id, {channel.channel_id for channel in policy.channels})
+
+    def _unlink(self, group_id: int, channel_ids: Iterable[int]) -> None:
+        for channel_id in channel_ids:
+            groups = self._groups_of[channel_id]
             groups.discard(group_id)
             if not groups:
-                del self._groups_of[channel.channel_id]
-                del self._channels[channel.channel_id]
+                del self._groups_of[channel_id]
+                del self._channels[channel_id]
+
+
+def _ignore(_id: int) -> None:
+    pass
 
 
 def _seen(channels: Iterable[Channel]) -> frozenset[int]:

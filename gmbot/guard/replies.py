@@ -24,6 +24,9 @@ from gmbot.api.types import InlineKeyboardMarkup, Message
 from gmbot.storage.protocol import Storage
 from gmbot.telemetry import events
 
+# How the keys of replies to messages begin, and no others.
+ANSWERS = "reply:"
+
 # At most one refusal to people who are no admins in a group in this time, in seconds: nobody can
 # make the bot spend the 20 messages a minute that a group has.
 REFUSAL_INTERVAL = 60.0
@@ -50,7 +53,7 @@ class Replies:
         Returns what was sent; None: it was said before, or the bot may not write there. Raises an
         ApiError or a StorageError where the reply may be tried again.
         """
-        key = f"reply:{message.chat.id}:{message.message_id}"
+        key = f"{ANSWERS}{message.chat.id}:{message.message_id}"
         return await self._say(
             key, message.chat.id, text, reply_to=message.message_id, buttons=buttons
         )
@@ -69,6 +72,10 @@ class Replies:
     ) -> Message | None:
         """Send HTML text under a key of the caller's, which is never used for two texts."""
         return await self._say(key, chat_id, text, priority=priority)
+
+    async def pass_over(self, key: str) -> None:
+        """Count as said what another text says as well. Raises StorageError."""
+        await self._storage.claim_effect(key)
 
     async def forget(self, key: str) -> None:
         """Let what was said under a key be said once more. Raises StorageError."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from random import Random
 
 from gmbot.api.client import BotApi
-from gmbot.api.errors import ChatMigrated, MemberNotFound, Refusal, RetryAfter
+from gmbot.api.errors import ChatMigrated, MemberNotFound, Refusal, RetryAfter, Unauthorized
 from gmbot.api.limiter import Priority
 from gmbot.api.types import TELEGRAM, ChatMember, Message, User
 from gmbot.cache.memory import MemoryCache, Ttl
@@ -16,6 +16,8 @@ from gmbot.guard.policies import Policy
 
 # An admin without the channel is asked about once a minute, not with each message.
 ADMIN_TTL = Ttl(60.0, 0.15)
+# Nobody makes the bot spend more than a call in 3 s by commands that are not theirs to give.
+STRANGER_TTL = Ttl(3.0, 0.0)
 # A group's linked channel changes once in a blue moon.
 LINKED_TTL = Ttl(600.0, 0.15)
 CAPACITY = 20_000
@@ -73,19 +75,44 @@ class Roles:
         self._admins: MemoryCache[tuple[int, int], bool] = MemoryCache(
             capacity=CAPACITY, random=random
         )
+        self._strangers: MemoryCache[tuple[int, int], bool] = MemoryCache(
+            capacity=CAPACITY, random=random
+        )
         self._linked: MemoryCache[int, int] = MemoryCache(capacity=CAPACITY, random=random)
 
     def is_known_admin(self, group_id: int, user_id: int) -> bool:
         """Whether memory alone says that a person is exempt by their standing."""
         return self._admins.get((group_id, user_id)) is not None
 
-    async def standing(self, group_id: int, user_id: int) -> ChatMember:
+    async def commander(self, group_id: int, user_id: int) -> ChatMember | None:
+        """Ask for the standing of somebody who gives a command. Raises an ApiError.
+
+        None, without a call: they were found to be no admin, or could not be looked up, in the
+        last 3 s.
+        """
+        key = group_id, user_id
+        if self._strangers.get(key) is not None:
+            return None
+        try:
+            member = await self.standing(group_id, user_id, priority=Priority.REPLY)
+        except (RetryAfter, ChatMigrated, Unauthorized):
+            raise
+        except Refusal:
+            self._strangers.put(key, True, STRANGER_TTL)
+            raise
+        if not member.is_admin:
+            self._strangers.put(key, True, STRANGER_TTL)
+        return member
+
+    async def standing(
+        self, group_id: int, user_id: int, *, priority: Priority = Priority.LOOKUP
+    ) -> ChatMember:
         """Ask for a person's standing in a group. Raises an ApiError.
 
         Who was never there may write all the same, in a group that discusses a channel.
         """
         try:
-            member = await self._api.get_chat_member(group_id, user_id)
+            member = await self._api.get_chat_member(group_id, user_id, priority=priority)
         except MemberNotFound:
             return ChatMember("left", User(user_id))
         if member.is_admin:
@@ -113,6 +140,7 @@ class Roles:
     def note(self, group_id: int, member: ChatMember) -> None:
         """Remember what Telegram just told of a member."""
         key = group_id, member.user.id
+        self._strangers.drop(key)
         if member.is_admin:
             self._admins.put(key, True, ADMIN_TTL)
         else:

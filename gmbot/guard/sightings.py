@@ -21,7 +21,6 @@ from gmbot.telemetry import events
 
 WRITE_EVERY = 10.0  # seconds
 GENERATION = 3600.0  # seconds; a time that stands is up to two of these behind
-KEPT = 30 * 24 * 3600.0  # seconds until a sighting is forgotten
 LAST_WRITE = 0.5  # seconds for what is not written when the bot stops
 
 # Pairs in a generation, some 160 bytes each.
@@ -88,28 +87,20 @@ class Sightings:
         What a database that is away does not take stays, and is tried again.
         """
         task_status.started()
-        next_cleaning = trio.current_time()
+        next_generation = trio.current_time() + GENERATION
         try:
             while True:
                 await trio.sleep(WRITE_EVERY)
                 await self._write()
-                if trio.current_time() >= next_cleaning and await self._clean():
-                    next_cleaning = trio.current_time() + GENERATION
+                if trio.current_time() >= next_generation:
+                    next_generation += GENERATION
+                    self._age()
         finally:
             with trio.move_on_after(LAST_WRITE, shield=True):
                 await self._write()
 
     def _age(self) -> None:
         self._old, self._young = self._young, set()
-
-    async def _clean(self) -> bool:
-        """Begin a generation, and forget what is too old; False: the database is away."""
-        try:
-            await self._storage.forget_sightings(before=self._now() - KEPT)
-        except StorageError:  # its observers say why
-            return False
-        self._age()
-        return True
 
     async def _write(self) -> None:
         while self._waiting:

@@ -124,7 +124,7 @@ class Exchange:
     async def _handle(
         self, bot_id: int, method: Method, params: dict[str, Any], arguments: Arguments
     ) -> "_Ended":
-        chat = self._chat(bot_id, params)
+        chat, arrived = self._chat(bot_id, params), self._world.clock()
         if self.latency:
             await trio.sleep(self.latency)
         await self.faults.wait(method.name, chat)
@@ -132,9 +132,11 @@ class Exchange:
         if reply is not None:
             if reply.retry_after is not None:
                 now = self._world.clock()
-                self.flood.refuse(bot_id, method.name, chat, reply.retry_after, now)
+                self.flood.refuse(
+                    bot_id, method.name, chat, reply.retry_after, now, arrived=arrived
+                )
             return _Ended(Outcome.FAULT, reply)
-        ended = await self._perform(bot_id, method, params, arguments)
+        ended = await self._perform(bot_id, method, params, arguments, arrived)
         spoilt = self.faults.spoil(method.name, chat, ended.reply)
         return ended if spoilt is None else _Ended(Outcome.FAULT, spoilt, result=ended.result)
 
@@ -147,7 +149,12 @@ class Exchange:
         return chat if isinstance(chat, int | str) else None
 
     async def _perform(
-        self, bot_id: int, method: Method, params: dict[str, Any], arguments: Arguments
+        self,
+        bot_id: int,
+        method: Method,
+        params: dict[str, Any],
+        arguments: Arguments,
+        arrived: float,
     ) -> "_Ended":
         problem = self._problem(method, params, arguments)
         if problem is not None:
@@ -156,7 +163,7 @@ class Exchange:
         try:
             if method.name == "getUpdates":
                 return await self._get_updates(bot_id, params)
-            result = self._call(bot_id, method.name, params)
+            result = self._call(bot_id, method.name, params, arrived)
         except TelegramError as error:
             return _Ended.refused(error)
         except Exception as error:  # noqa: BLE001  # told to the test by `violations`, which fails it
@@ -171,14 +178,14 @@ class Exchange:
             return NOT_UTF8.removeprefix("Bad Request: ")
         return method.check(params, arguments.files) if self.strict else None
 
-    def _call(self, bot_id: int, name: str, params: dict[str, Any]) -> Any:
+    def _call(self, bot_id: int, name: str, params: dict[str, Any], arrived: float) -> Any:
         if name in _WEBHOOK:
             return _WEBHOOK[name](self._outlet(bot_id).settings, params)
         if name not in methods.METHODS:
             self._note("bot", name, "not simulated")
             raise refusal(METHOD_NOT_FOUND)
         chat = self._chat(bot_id, params)
-        retry_after = self.flood.check(bot_id, name, chat, self._world.clock())
+        retry_after = self.flood.check(bot_id, name, chat, self._world.clock(), arrived=arrived)
         if retry_after is not None:
             raise too_many_requests(retry_after)
         return methods.call(self._world, bot_id, name, params)

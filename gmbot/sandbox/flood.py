@@ -118,25 +118,44 @@ class FloodLimits:
         self._seen: dict[tuple[int, ChatKey], Window] = {}
         self._frozen: dict[tuple[int, str, ChatKey], _Freeze] = {}
 
-    def check(self, bot_id: int, method: str, chat_id: ChatKey, now: float) -> int | None:
-        """Count a call; return the `retry_after` in seconds where it is refused."""
+    def check(
+        self,
+        bot_id: int,
+        method: str,
+        chat_id: ChatKey,
+        now: float,
+        *,
+        arrived: float | None = None,
+    ) -> int | None:
+        """Count a call; return the `retry_after` in seconds where it is refused.
+
+        One that `arrived` before `now`, and was held up in the server, could not know what another
+        was told meanwhile.
+        """
         kind = kind_of(method)
         if kind is None:
             return None
         chat = _chat_key(chat_id)
-        until = self._look(bot_id, kind, method, chat, now)
+        until = self._look(bot_id, kind, method, chat, now, arrived)
         if now < until:
             return _whole(until - now)
         return self._spend(bot_id, self._limits(kind, method, chat), kind, now)
 
     def refuse(
-        self, bot_id: int, method: str, chat_id: ChatKey, retry_after: int, now: float
+        self,
+        bot_id: int,
+        method: str,
+        chat_id: ChatKey,
+        retry_after: int,
+        now: float,
+        *,
+        arrived: float | None = None,
     ) -> None:
         """Count a call that somebody else refused with 429, which freezes as a refusal here."""
         kind = kind_of(method)
         if kind is None:
             return
-        self._look(bot_id, kind, method, _chat_key(chat_id), now)
+        self._look(bot_id, kind, method, _chat_key(chat_id), now, arrived)
         self.freeze(bot_id, retry_after, now, kind=kind, chat_id=chat_id)
 
     def freeze(
@@ -178,13 +197,22 @@ class FloodLimits:
             default=0,
         )
 
-    def _look(self, bot_id: int, kind: str, method: str, chat: ChatKey, now: float) -> float:
+    def _look(
+        self,
+        bot_id: int,
+        kind: str,
+        method: str,
+        chat: ChatKey,
+        now: float,
+        arrived: float | None,
+    ) -> float:
         """Count a call as seen, and as a violation where it is one; return until when to wait."""
         if kind == MESSAGES:
             self._see(bot_id, chat, now)
         freezes = [one for one in self._freezes(bot_id, kind, chat) if now < one.until]
         until = max((freeze.until for freeze in freezes), default=0.0)
-        was_told = any(now - freeze.since > GRACE for freeze in freezes)
+        asked = now if arrived is None else arrived
+        was_told = any(asked - freeze.since > GRACE for freeze in freezes)
         if was_told and len(self.violations) < KEPT_VIOLATIONS:
             self.violations.append(Violation(bot_id, method, chat, now, until))
         return until

@@ -37,8 +37,9 @@ class Storage(Protocol):
         """Write all three down and link them; repeating is harmless.
 
         What is known and not named stays: an invite link where the new one is None, params where
-        the new ones are empty, and earlier links. All else becomes as given; a request that waited
-        for this group is done with.
+        the new ones are empty, and earlier links; and so does whether a channel is hidden, which
+        `set_channel_hidden` alone changes. All else becomes as given; a request that waited for
+        this group is done with.
         """
 
     async def unprotect(self, group_id: int, channel_ids: Sequence[int]) -> None:
@@ -53,8 +54,16 @@ class Storage(Protocol):
     async def set_channel_hidden(self, channel_id: int, *, hidden: bool) -> bool:
         """Write whether the bot can look into a channel; return whether that is news."""
 
-    async def rename_channel(self, channel_id: int, title: str, username: str | None) -> None:
-        """Write a channel's present names; an unknown one is left unknown."""
+    async def channel(self, channel_id: int) -> Channel | None:
+        """Return what is written about a channel, whether a group requires it or not."""
+
+    async def rename_channel(
+        self, channel_id: int, title: str, username: str | None, link: str | None = None
+    ) -> None:
+        """Write a channel's present names, and an invite link where it has none yet.
+
+        An unknown channel is left unknown.
+        """
 
     async def migrate_group(self, old_id: int, new_id: int) -> None:
         """Let everything of a group follow to its new id; repeating is harmless.
@@ -65,6 +74,9 @@ class Storage(Protocol):
 
     async def protected_groups(self) -> list[ProtectedGroup]:
         """Return all enabled groups that require at least one channel."""
+
+    async def suspended_groups(self, *, since: float) -> list[int]:
+        """Return the disabled groups that require a channel and were written to since then."""
 
     async def protected_group(self, group_id: int) -> ProtectedGroup | None:
         """Return one group, enabled or not, perhaps without channels; None if unknown."""
@@ -86,7 +98,8 @@ class Storage(Protocol):
         """Write down that this person is to be muted, unless they are in the records already.
 
         Returns the record that stands, and whether it is new. A new one is WANTED, with its first
-        version; those two fields of `wanted` are not read. None: the person is pardoned here.
+        version, since now; those three fields of `wanted` are not read. None: the person is
+        pardoned here.
         """
 
     async def restriction(self, group_id: int, user_id: int) -> Restriction | None:
@@ -97,6 +110,9 @@ class Storage(Protocol):
 
     async def restrictions_of(self, user_id: int) -> list[Restriction]:
         """Return all records of a person."""
+
+    async def restricted_groups(self) -> list[int]:
+        """Return the groups that have records, each once, in the order of their ids."""
 
     async def restrictions(self) -> list[Restriction]:
         """Return all records."""
@@ -114,14 +130,17 @@ class Storage(Protocol):
 
     # Whom a human has freed: not muted by us in this group until they leave a channel.
 
-    async def pardon(self, group_id: int, user_id: int) -> None:
-        """Remove the person's record, if there is one, and write a pardon."""
+    async def pardon(self, group_id: int, user_id: int, *, given_at: float) -> None:
+        """Remove the person's record, if there is one, and write a pardon.
+
+        Of two the one that was given later stands, whichever is written last.
+        """
 
     async def is_pardoned(self, group_id: int, user_id: int) -> bool:
         """Whether there is a pardon."""
 
-    async def end_pardons(self, user_id: int, group_ids: Sequence[int]) -> None:
-        """Remove a person's pardons in these groups."""
+    async def end_pardons(self, user_id: int, group_ids: Sequence[int], *, before: float) -> None:
+        """Remove a person's pardons in these groups, of those that were given before then."""
 
     # Messages that were deleted with a warning, where a group warns before it mutes.
 
@@ -152,13 +171,16 @@ class Storage(Protocol):
     # Who has asked to be let into a channel.
 
     async def save_join_request(self, channel_id: int, user_id: int) -> None:
-        """Write that a person waits to be let in."""
+        """Write that a person waits to be let in, from now on."""
 
     async def has_join_request(self, channel_id: int, user_id: int) -> bool:
         """Whether a person waits to be let in."""
 
     async def drop_join_request(self, channel_id: int, user_id: int) -> None:
         """Forget it: it was decided, or taken back."""
+
+    async def forget_join_requests(self, *, before: float) -> None:
+        """Forget what is older: that it was decided may never have been told."""
 
     # What people see once, however often it is asked for.
 
@@ -168,8 +190,8 @@ class Storage(Protocol):
     async def release_effect(self, key: str) -> None:
         """Take the claim back: the effect did surely not happen."""
 
-    async def forget_effects(self, *, before: float) -> None:
-        """Forget claims that are older: nothing asks for them any more."""
+    async def forget_effects(self, prefix: str, *, before: float) -> None:
+        """Forget older claims on keys that begin so: nothing asks for them any more."""
 
     # Long work.
 
@@ -208,7 +230,10 @@ class Storage(Protocol):
         """
 
     async def drop_notice(self, notice: Notice) -> bool:
-        """Remove the notice (compare-and-set); False: another one stands, or none."""
+        """Remove the notice (compare-and-set); False: another one stands, or none.
+
+        Like one that is saved, a LIVE one has told everybody it names, who came last included.
+        """
 
     # Updates that go on after they were acknowledged.
 

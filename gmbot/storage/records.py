@@ -70,8 +70,9 @@ class RestrictionState(StrEnum):
 class Restriction(msgspec.Struct, frozen=True):
     """Whom we hold in a group, and what the person had before.
 
-    `version` is set by the storage and only ever compared. `before` holds every `can_*` of an
-    earlier restriction, None where there was none; `until_date` is when that one would have ended.
+    `version` and `since` are set by the storage: the one is only ever compared, the other is when
+    the record was written. `before` holds every `can_*` of an earlier restriction, None where there
+    was none; `until_date` is when that one would have ended.
     """
 
     group_id: int
@@ -81,6 +82,7 @@ class Restriction(msgspec.Struct, frozen=True):
     version: int
     before: dict[str, bool] | None
     until_date: int | None
+    since: float = 0.0
 
 
 class NoticeState(StrEnum):

@@ -164,7 +164,7 @@ def read_groups(rows: Iterable[Row]) -> list[ProtectedGroup]:
                 groups.append(ProtectedGroup(group, tuple(channels)))
             group, channels = _read_group(row), []
         if row[5] is not None:
-            channels.append(known.setdefault(row[5], _read_channel(row[5:])))
+            channels.append(known.setdefault(row[5], read_channel(row[5:])))
     if group is not None:
         groups.append(ProtectedGroup(group, tuple(channels)))
     return groups
@@ -180,7 +180,8 @@ def _read_group(row: Row) -> Group:
     return Group(row[0], row[1], row[2], bool(row[3]), _read_object(row[4]))
 
 
-def _read_channel(row: Row) -> Channel:
+def read_channel(row: Row) -> Channel:
+    """Read a row of enforced_channels."""
     channel_id, title, username, invite_link, hidden = row
     return Channel(channel_id, title, username, invite_link, hidden=bool(hidden))
 
@@ -193,7 +194,7 @@ def read_protection_request(row: Row) -> ProtectionRequest:
 
 def read_restriction(row: Row) -> Restriction:
     """Read a row of restrictions."""
-    group_id, user_id, name, state, version, before, until_date = row
+    group_id, user_id, name, state, version, before, until_date, since = row
     return Restriction(
         group_id,
         user_id,
@@ -202,6 +203,7 @@ def read_restriction(row: Row) -> Restriction:
         version,
         None if before is None else _read_before(before),
         until_date,
+        since,
     )
 
 

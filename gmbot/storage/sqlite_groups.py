@@ -45,8 +45,14 @@ class GroupTables(Asking):
         columns = (hidden, self._wall(), channel_id, hidden)
         return await self._change("set_channel_hidden", sql.HIDE_CHANNEL, columns) > 0
 
-    async def rename_channel(self, channel_id: int, title: str, username: str | None) -> None:
-        names = (rows.clean(title), rows.clean_or_none(username))
+    async def channel(self, channel_id: int) -> Channel | None:
+        row = await self._row("channel", sql.CHANNEL, (channel_id,))
+        return None if row is None else rows.read_channel(row)
+
+    async def rename_channel(
+        self, channel_id: int, title: str, username: str | None, link: str | None = None
+    ) -> None:
+        names = (rows.clean(title), rows.clean_or_none(username), rows.clean_or_none(link))
         await self._change("rename_channel", sql.RENAME_CHANNEL, (*names, self._wall(), channel_id))
 
     async def migrate_group(self, old_id: int, new_id: int) -> None:
@@ -69,6 +75,10 @@ class GroupTables(Asking):
             return rows.read_groups(db.execute(sql.PROTECTED_GROUPS))
 
         return await self._ask("protected_groups", self._readers, work)
+
+    async def suspended_groups(self, *, since: float) -> list[int]:
+        found = await self._rows("suspended_groups", sql.SUSPENDED_GROUPS, (since,))
+        return [row[0] for row in found]
 
     async def protected_group(self, group_id: int) -> ProtectedGroup | None:
         found = rows.read_groups(

@@ -40,6 +40,9 @@ class PeopleTables(Asking):
     async def restrictions_of(self, user_id: int) -> list[Restriction]:
         return await self._restrictions("restrictions_of", sql.RESTRICTIONS_OF, (user_id,))
 
+    async def restricted_groups(self) -> list[int]:
+        return [row[0] for row in await self._rows("restricted_groups", sql.RESTRICTED_GROUPS)]
+
     async def restrictions(self) -> list[Restriction]:
         return await self._restrictions("restrictions", sql.RESTRICTIONS)
 
@@ -68,21 +71,19 @@ class PeopleTables(Asking):
 
     # Whom a human has freed.
 
-    async def pardon(self, group_id: int, user_id: int) -> None:
-        now = self._wall()
-
+    async def pardon(self, group_id: int, user_id: int, *, given_at: float) -> None:
         def work(db: sqlite3.Connection) -> None:
             db.execute(sql.FORGET_RESTRICTION, (group_id, user_id))
-            db.execute(sql.PARDON, (group_id, user_id, now))
+            db.execute(sql.PARDON, (group_id, user_id, given_at))
 
         await self._ask("pardon", self._writer, work)
 
     async def is_pardoned(self, group_id: int, user_id: int) -> bool:
         return await self._row("is_pardoned", sql.IS_PARDONED, (group_id, user_id)) is not None
 
-    async def end_pardons(self, user_id: int, group_ids: Sequence[int]) -> None:
-        pairs = [(group_id, user_id) for group_id in group_ids]
-        await self._change_each("end_pardons", sql.END_PARDON, pairs)
+    async def end_pardons(self, user_id: int, group_ids: Sequence[int], *, before: float) -> None:
+        columns = [(group_id, user_id, before) for group_id in group_ids]
+        await self._change_each("end_pardons", sql.END_PARDON, columns)
 
     # Warnings.
 
@@ -125,6 +126,9 @@ class PeopleTables(Asking):
     async def drop_join_request(self, channel_id: int, user_id: int) -> None:
         await self._change("drop_join_request", sql.DROP_JOIN_REQUEST, (channel_id, user_id))
 
+    async def forget_join_requests(self, *, before: float) -> None:
+        await self._change("forget_join_requests", sql.FORGET_JOIN_REQUESTS, (before,))
+
     # The live notice of a group.
 
     async def notice(self, group_id: int) -> Notice | None:
@@ -138,9 +142,7 @@ class PeopleTables(Asking):
         now = self._wall()
         stored = rows.next_notice(notice, now)
         columns = rows.of_notice(stored, now)
-        told: list[rows.Row] = []
-        if stored.state is NoticeState.LIVE:
-            told = [(stored.group_id, one.user_id) for one in stored.people]
+        told = _told(stored)
 
         def work(db: sqlite3.Connection) -> Notice | None:
             if notice.version == 0:
@@ -155,5 +157,19 @@ class PeopleTables(Asking):
         return await self._ask("save_notice", self._writer, work)
 
     async def drop_notice(self, notice: Notice) -> bool:
-        key = (notice.group_id, notice.version)
-        return await self._change("drop_notice", sql.DROP_NOTICE, key) > 0
+        key, told = (notice.group_id, notice.version), _told(notice)
+
+        def work(db: sqlite3.Connection) -> bool:
+            if not db.execute(sql.DROP_NOTICE, key).rowcount:
+                return False
+            db.executemany(sql.TOLD, told)
+            return True
+
+        return await self._ask("drop_notice", self._writer, work)
+
+
+def _told(notice: Notice) -> list[rows.Row]:
+    """Return whom a notice has told that they are held, by group and person."""
+    if notice.state is not NoticeState.LIVE:
+        return []
+    return [(notice.group_id, one.user_id) for one in notice.people]

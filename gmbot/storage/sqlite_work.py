@@ -24,8 +24,9 @@ class WorkTables(Asking):
     async def release_effect(self, key: str) -> None:
         await self._change("release_effect", sql.RELEASE_EFFECT, (rows.clean(key),))
 
-    async def forget_effects(self, *, before: float) -> None:
-        await self._change("forget_effects", sql.FORGET_EFFECTS, (before,))
+    async def forget_effects(self, prefix: str, *, before: float) -> None:
+        columns = (before, len(prefix), prefix)
+        await self._change("forget_effects", sql.FORGET_EFFECTS, columns)
 
     # Jobs.
 

@@ -281,6 +281,24 @@ async def test_after_a_drop_during_a_look_up_it_begins_anew(
     assert cache.get(1) == "new"
 
 
+async def test_look_ups_under_way_for_keys_that_match_begin_anew_and_others_go_on(
+    cache: Cache, autojump_clock: MockClock
+) -> None:
+    matching, other = Server("old", "new"), Server("old", "new")
+
+    async def drop() -> str:
+        await trio.sleep(0.5)
+        cache.drop_all(lambda key: key == 1)
+        return ""
+
+    results = await gather(
+        lambda: cache.get_or_load(1, matching), lambda: cache.get_or_load(2, other), drop
+    )
+
+    assert results == ["new", "old", ""]
+    assert (matching.asked, other.asked) == (2, 1)
+
+
 async def test_a_key_dropped_without_end_is_answered_after_a_few_look_ups_and_not_kept(
     cache: Cache, autojump_clock: MockClock
 ) -> None:

@@ -67,6 +67,18 @@ def test_what_was_dropped_is_unknown_and_dropping_the_unknown_is_harmless(
     assert cache.get(1) is None
 
 
+def test_all_keys_that_match_are_dropped_and_no_others(cache_of: CacheOf) -> None:
+    cache = cache_of(8)
+    for key in range(6):
+        cache.put(key, "in", EXACT)
+
+    cache.drop_all(lambda key: key % 2 == 0)
+    cache.drop_all(lambda key: key > 99)
+
+    assert [key for key in range(6) if cache.get(key)] == [1, 3, 5]
+    assert cache.statistics().size == 3
+
+
 def test_at_capacity_the_expired_go_first_even_when_they_are_used_and_young(
     cache_of: CacheOf, clock: Clock
 ) -> None:

@@ -1,6 +1,7 @@
 """What humans decide about people whom the bot holds."""
 
 from functools import partial
+from math import inf
 
 import msgspec
 import pytest
@@ -259,6 +260,21 @@ async def test_our_own_mute_is_no_decision(autojump_clock: MockClock, town: Town
 # Old news
 
 
+async def test_a_pardon_is_from_when_it_was_given_however_late_that_is_written(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await hold(town)
+    town.storage.away = True
+    town.mia.lift(town.group, town.sue)
+    lifted = update_of(town)
+    await sleep(60)
+    town.storage.away = False
+    await sleep(60)
+
+    ((_group_id, _user_id, given_at),) = town.storage.rows("pardons")
+    assert given_at == lifted.date
+
+
 def update_of(town: Town, *, back: int = 1) -> ChatMemberUpdated:
     change = last_update(town.telegram, back=back).update.chat_member
     assert change is not None
@@ -272,7 +288,7 @@ async def test_an_old_pardon_does_not_end_a_later_record(
     town.mia.lift(town.group, town.sue)
     lifted = update_of(town)
     await settle()
-    await town.storage.end_pardons(town.sue.id, [town.group.id])
+    await town.storage.end_pardons(town.sue.id, [town.group.id], before=inf)
     await sleep(30)
     await hold(town)
 
@@ -291,6 +307,7 @@ async def test_an_old_mute_by_a_human_does_not_end_a_later_record(
     muted = update_of(town)
     town.mia.lift(town.group, town.sue)
     await sleep(30)
+    await town.storage.end_pardons(town.sue.id, [town.group.id], before=inf)
     await hold(town)
 
     await decided(town.bot.guard, muted)
@@ -341,3 +358,18 @@ async def test_what_a_human_took_just_before_our_mute_stays_taken(
 
 async def _restrict(town: Town) -> None:
     town.mia.restrict(town.group, town.sue, can_send_messages=True)
+
+
+async def test_who_is_freed_from_a_humans_own_mute_is_pardoned_too(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    """A human gave them a voice, and that stands: bot and admin never fight."""
+    town.mia.restrict(town.group, town.sue)
+    await settle()
+    town.mia.lift(town.group, town.sue)
+    await settle()
+    message = town.sue.write(town.group, "Thank you, Mia")
+    await settle()
+
+    assert not message.deleted
+    assert not town.is_muted(town.sue)

@@ -1,5 +1,6 @@
 """People who come into a guarded group."""
 
+from math import inf
 from typing import Any
 
 import pytest
@@ -81,6 +82,35 @@ async def test_a_join_in_both_forms_is_one(
     assert town.count("sendMessage") == 1
     assert town.count("editMessageText") == 0
     assert town.count("getChatMember") == 1  # the channel: the update tells the rest
+
+
+@pytest.mark.parametrize("later", [0, 1, 4, 7, 30], ids=lambda later: f"{later} s later")
+async def test_a_join_whose_service_message_comes_first_is_one_too(
+    autojump_clock: MockClock, town: Town, eve: Person, later: int
+) -> None:
+    hear = town.world.on_update
+    held_up: list[Any] = []
+
+    def sort(bot_id: int, kind: str, payload: dict[str, Any]) -> None:
+        if kind == "chat_member":
+            if payload["new_chat_member"]["user"]["id"] == eve.id:
+                held_up.append(payload)
+        else:
+            hear(bot_id, kind, payload)
+
+    town.world.on_update = sort
+    eve.join(town.group)
+    await sleep(later)
+    town.world.on_update = hear
+    change, *_ours = held_up
+    hear(town.telegram.bot.id, "chat_member", change)
+    await sleep(60)
+
+    assert town.is_muted(eve)
+    assert town.count("restrictChatMember") == 1
+    assert town.count("sendMessage") == 1
+    assert town.notice.text.startswith("Welcome, Eve!")
+    assert await town.held(eve) is not None
 
 
 async def test_somebody_whom_a_member_adds_is_one_join_in_both_forms(
@@ -316,6 +346,28 @@ async def test_who_comes_back_while_held_is_released_by_the_button(
     assert not town.is_muted(eve)
 
 
+@pytest.mark.parametrize("form", ["chat_member", "message"])
+async def test_who_comes_back_while_held_and_lacks_nothing_is_released(
+    autojump_clock: MockClock, town: Town, eve: Person, form: str
+) -> None:
+    eve.join(town.group)
+    await sleep(5)
+    eve.leave(town.group)
+    await sleep(90)  # what was known of the channel is forgotten
+    hear = town.world.on_update
+    town.world.on_update = lambda *_: None
+    eve.join(town.channel)
+    town.world.on_update = lambda bot_id, kind, payload: (
+        hear(bot_id, kind, payload) if kind == form else None
+    )
+    eve.join(town.group)
+    await sleep(30)
+
+    assert not town.is_muted(eve)
+    assert await town.held(eve) is None
+    assert town.notices() == []
+
+
 async def test_who_was_freed_while_away_is_pardoned_when_they_come_back(
     autojump_clock: MockClock, town: Town, eve: Person
 ) -> None:
@@ -410,6 +462,26 @@ async def test_whom_an_admin_lets_in_on_request_is_not_added_by_them(
     assert town.is_muted(eve)
 
 
+@pytest.mark.parametrize("told", ["by an update", "by a message"])
+async def test_who_was_added_is_free_from_then_on_however_late_that_is_written(
+    autojump_clock: MockClock, town: Town, eve: Person, trusting: None, told: str
+) -> None:
+    town.storage.away = True
+    added_at = int(town.telegram.now())
+    if told == "by an update":
+        town.group.join_messages = False
+        town.mia.add(town.group, eve)
+    else:
+        town.group.standings[eve.id] = town.group.standings[town.sue.id]
+        await service_message(town, eve, by=town.mia)
+    await sleep(60)
+    town.storage.away = False
+    await sleep(60)
+
+    ((_group_id, user_id, given_at),) = town.storage.rows("pardons")
+    assert (user_id, given_at) == (eve.id, added_at)
+
+
 async def test_who_was_held_is_released_when_an_admin_adds_them(
     autojump_clock: MockClock, town: Town, eve: Person, trusting: None
 ) -> None:
@@ -433,7 +505,7 @@ async def test_who_has_left_meanwhile_is_not_pardoned(
     assert change is not None
     eve.leave(town.group)
     await sleep(10)
-    await town.storage.end_pardons(eve.id, [town.group.id])
+    await town.storage.end_pardons(eve.id, [town.group.id], before=inf)
 
     await joined(town.bot.guard, change)
 

@@ -131,7 +131,7 @@ async def test_who_is_banned_from_the_channel_waits_no_more(
     autojump_clock: MockClock, town: Town, counting: None
 ) -> None:
     ask(town, town.sue)
-    await town.storage.pardon(town.group.id, town.sue.id)
+    await town.storage.pardon(town.group.id, town.sue.id, given_at=1.0)
     await settle()
     town.anna.ban(town.channel, town.sue)
     change = last_update(town.telegram).update.chat_member

@@ -105,6 +105,18 @@ async def more_groups_elsewhere(town: Town) -> Chat:
     return group
 
 
+async def test_who_goes_out_of_a_channel_that_is_out_of_sight_is_left_alone(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.telegram.faults.add(Fault.hang(), method="getChatMember", chat=town.channel.id)
+    await town.bot.guard.policies.hide(town.channel.id, hidden=True)
+    town.max.leave(town.channel)
+    await sleep(10)
+
+    assert not town.is_muted(town.max)
+    assert town.notices() == []
+
+
 async def test_an_admin_and_the_owner_who_go_are_left_alone(
     autojump_clock: MockClock, town: Town
 ) -> None:
@@ -140,8 +152,12 @@ async def test_somebody_a_human_banned_stays_banned(autojump_clock: MockClock, t
     assert town.group.standing(town.max.id, 0).status == "kicked"
 
 
-async def test_a_pardon_ends_when_the_person_goes(autojump_clock: MockClock, town: Town) -> None:
-    await town.storage.pardon(town.group.id, town.max.id)
+@pytest.mark.parametrize("before", [0.0, 0.4, 3600.0])
+async def test_a_pardon_ends_when_the_person_goes(
+    autojump_clock: MockClock, town: Town, before: float
+) -> None:
+    given_at = town.telegram.now() - before
+    await town.storage.pardon(town.group.id, town.max.id, given_at=given_at)
     town.max.leave(town.channel)
     await settle()
 
@@ -161,6 +177,21 @@ async def test_a_pardon_is_not_ended_by_an_old_leave(autojump_clock: MockClock, 
     await left_channel(town.bot.guard, change)
 
     assert not town.is_muted(town.max)
+    assert await town.storage.is_pardoned(town.group.id, town.max.id)
+
+
+async def test_a_pardon_that_was_given_after_a_leave_outlasts_its_late_word(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.storage.away = True
+    town.max.leave(town.channel)
+    await sleep(3)
+    town.storage.away = False
+    pardoned_at = town.telegram.now()
+    await town.storage.pardon(town.group.id, town.max.id, given_at=pardoned_at)
+    with town.no_restrictions():
+        await sleep(60)
+
     assert await town.storage.is_pardoned(town.group.id, town.max.id)
 
 
@@ -290,6 +321,23 @@ async def test_of_many_groups_those_where_the_person_was_seen_come_first(
     await sleep(120)
 
     assert muted_in(town, town.max, groups) == groups
+    assert town.storage.rows("jobs") == []
+
+
+async def test_a_group_that_wants_the_channel_only_meanwhile_is_looked_into_too(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    other = town.world.supergroup(
+        "Other", creator=town.anna, members=[town.max], admins=[town.telegram.bot]
+    )
+    town.telegram.faults.add(Fault.slow(1.0), method="getChatMember", chat=town.group.id)
+    town.max.leave(town.channel)
+    await settle()
+    await town.protect(town.storage, other)
+    await town.bot.guard.policies.load()
+    await sleep(30)
+
+    assert muted_in(town, town.max, [town.group, other]) == [town.group, other]
     assert town.storage.rows("jobs") == []
 
 

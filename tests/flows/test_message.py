@@ -492,6 +492,36 @@ async def test_a_right_that_nobody_here_knows_is_recorded_and_given_back(
     held = await town.held(town.sue)
     assert held is not None
     assert held.before == rights
+    await _release_a_muted(town, can_fly=False)
+    given_back = town.telegram.calls_of("restrictChatMember")[-1].params["permissions"]
+    assert given_back == rights
+
+
+async def test_a_right_that_nobody_here_knows_is_lifted_with_the_others(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.sue.write(town.group, "Buy!")
+    await settle()
+    await _release_a_muted(town, can_fly=False)
+    given_back = town.telegram.calls_of("restrictChatMember")[-1].params["permissions"]
+
+    assert given_back == {**dict.fromkeys(PERMISSIONS, True), "can_fly": True}
+
+
+async def _release_a_muted(town: Town, **more: bool) -> None:
+    """Let Sue be released by a Telegram that knows more rights than we do."""
+    rights = dict.fromkeys(PERMISSIONS, False) | more
+    user = town.sue.payload()
+    member = {"status": "restricted", "user": user, "is_member": True, "until_date": 0, **rights}
+    answer = Fault("future", spoil=lambda reply: _answered(reply, member))
+    rule = town.telegram.faults.add(answer, method="getChatMember", chat=town.group.id)
+    town.sue.join(town.channel)
+    await settle()
+    town.telegram.faults.remove(rule)
+    # The simulated one does not know them, and minds.
+    minded = {violation.problem.partition(":")[0] for violation in town.telegram.violations}
+    assert minded == {f"parameter permissions.{name}" for name in more}
+    town.telegram.violations.clear()
 
 
 def _answered(reply: Any, result: Any) -> Any:

@@ -6,6 +6,7 @@ from trio.testing import MockClock
 
 from gmbot.api.errors import ChatMigrated
 from gmbot.flows.migration import migrated
+from gmbot.guard.params import Params
 from gmbot.sandbox.chats import Chat
 from gmbot.storage.records import (
     Group,
@@ -135,6 +136,36 @@ async def test_a_call_that_is_refused_for_it_tells_of_it_too(
     await jobs_done()
 
     assert town.bot.guard.policies.get(group.id) is not None
+
+
+async def test_a_flow_that_meets_the_old_id_follows_with_everything_and_goes_on_there(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    basic = basic_group(town)
+    town.anna.promote(basic, town.telegram.bot)
+    await settle()
+    await guarded(town, basic)
+    await town.bot.guard.policies.set_params(basic.id, Params(language="de"))
+    town.bot.board.add(basic.id, town.sue.id, "Sue")
+    await settle()
+    with unheard(town):
+        group = town.anna.migrate(basic)
+    town.max.leave(town.channel)  # its flow names the old id, and is told the new one
+    await trio.sleep(20)
+
+    policy = town.bot.guard.policies.get(group.id)
+    assert policy is not None
+    assert policy.params.language == "de"
+    assert not town.world.can_write(town.max, group)
+    (notice,) = [m for m in group.visible() if m.markup]
+    assert notice.text.startswith("Sue und Max: ")
+    town.sue.join(town.channel)
+    await trio.sleep(20)
+    assert notice.text.startswith("Max: ")
+    assert {r.user_id for r in await town.storage.restrictions_in(group.id)} == {town.max.id}
+    assert await town.storage.restrictions_in(basic.id) == []
+    for table in ("pending_updates", "jobs"):
+        assert town.storage.rows(table) == []
 
 
 async def test_a_group_that_is_not_guarded_just_gets_another_id(

@@ -1,6 +1,7 @@
 """/protect: what is refused, what is written."""
 
 from collections.abc import Awaitable, Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from gmbot.api.types import ChatInviteLink
-from gmbot.flows.refusal import Reason
+from gmbot.flows.refusal import CommandRefused, Reason
 from gmbot.sandbox.chats import Chat as SimulatedChat
 from gmbot.sandbox.errors import TelegramError
 from gmbot.sandbox.faults import Fault
@@ -18,6 +19,28 @@ from tests.guard.town import Town, last_update, settle
 pytestmark = pytest.mark.parametrize("town_options", [{"protected": False}], ids=[""])
 
 WORKS = "This group is protected: who writes here has to be in News 0."
+
+# What each refusal tells the sender to do.
+TO_DO = {
+    Reason.NO_GROUP: "Please write this in the group that it is about.",
+    Reason.NO_ADMIN: "Only admins of this group can do this.",
+    Reason.NO_RIGHT: "You need the admin right “Ban users” in this group",
+    Reason.NO_CREATOR: "Please write this as yourself.",
+    Reason.BOT_NO_ADMIN: "Make me one, with the rights “Ban users” and “Delete messages”, then write",
+    Reason.BOT_NO_RIGHT: "Please give it to me, then write this again.",
+    Reason.NO_CHANNEL_NAMED: "Please name the channels: /protect @channel",
+    Reason.NOT_FORWARDED: "Reply to one that was forwarded from the channel itself, or name it",
+    Reason.NO_NAME: "Write its @name, its id (-100…) or a t.me link.",
+    Reason.INVITE_LINK: "Write the channel's id (-100…), or reply to a message forwarded from there.",
+    Reason.NOT_FOUND: "Is it written correctly, and am I an admin there?",
+    Reason.NO_CHANNEL: "Please name a channel.",
+    Reason.BOT_NOT_IN_CHANNEL: "Make me one there, then write this again.",
+    Reason.NO_INVITE_LINK: "Give me the admin right “Invite users via link” there, then write",
+    Reason.TOO_MANY: "Name fewer, or drop some with /unprotect.",
+    Reason.NOT_REQUIRED: "/protect tells what is required.",
+    Reason.NONE_REQUIRED: "To require one: /protect @channel",
+    Reason.REFUSED: "Please try again later.",
+}
 Tell = Callable[[Town], Awaitable[None] | None]
 
 
@@ -168,6 +191,24 @@ async def test_a_private_channel_gets_a_link_made_once_and_kept(
     (link,) = [row[3] for row in town.storage.rows("enforced_channels")]
     assert next(town.notice.buttons()) == {"text": "Join Secret", "url": link}
     town.sue.join(secret, via=link)
+    assert secret.links[link].name == "GMBot"
+
+
+async def test_the_link_of_a_channel_that_no_group_requires_any_more_is_kept_for_the_next(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    secret = town.world.channel("Secret", creator=town.anna, admins=[town.telegram.bot])
+    town.anna.command(town.group, f"/protect {secret.id}")
+    await settle()
+    town.anna.command(town.group, "/unprotect")
+    await settle()
+    other = town.world.supergroup("Other", creator=town.anna, admins=[town.telegram.bot])
+    town.anna.command(other, f"/protect {secret.id}")
+    await settle()
+
+    assert other.texts()[-1] == WORKS.replace("News 0", "Secret")
+    assert town.count("createChatInviteLink") == 1
+    (link,) = [row[3] for row in town.storage.rows("enforced_channels")]
     assert secret.links[link].name == "GMBot"
 
 
@@ -519,11 +560,47 @@ async def test_what_does_not_work_is_refused_with_what_to_do(
 
     assert [e["reason"] for e in logs if e["event"] == "command_refused"] == [reason.value]
     (said,) = town.said()
-    assert len(said) > 20
+    assert TO_DO[reason] in said
     assert "{detail}" not in said
     assert town.storage.rows("protected_groups") == []
     assert town.storage.rows("pending_updates") == []
     assert town.bot.guard.policies.active == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "text", "named"),
+    [
+        (Reason.NOT_FOUND, "/protect @nowhere", "@nowhere"),
+        (Reason.NO_NAME, "/protect @news_0 more", "“more”"),
+        (Reason.INVITE_LINK, "/protect t.me/+abc", "t.me/+abc"),
+        (Reason.NO_CHANNEL, "/protect {group}", "Garden friends"),
+        (Reason.BOT_NOT_IN_CHANNEL, "/protect @news_0", "News 0"),
+        (Reason.NO_INVITE_LINK, "/protect {id}", "News 0"),
+        (Reason.BOT_NO_RIGHT, "/protect @news_0", "“Delete messages”"),
+        (Reason.REFUSED, "/protect @news_0", "<strange>"),
+    ],
+)
+async def test_a_refusal_names_what_is_wrong(
+    autojump_clock: MockClock, town: Town, reason: Reason, text: str, named: str
+) -> None:
+    prepare: dict[Reason, Tell] = {
+        Reason.BOT_NOT_IN_CHANNEL: _bot_leaves_channel,
+        Reason.NO_INVITE_LINK: _no_inviting,
+        Reason.BOT_NO_RIGHT: _take(can_restrict_members=True),
+        Reason.REFUSED: _strange_refusal,
+    }
+    prepare.get(reason, _nothing)(town)
+    town.anna.command(town.group, text.format(group=town.group.id, id=town.channel.id))
+    await settle()
+
+    (said,) = town.said()
+    assert named in said
+
+
+def test_every_refusal_tells_what_to_do(town_options: dict[str, Any]) -> None:
+    for reason in Reason:
+        text = unescape(CommandRefused(reason, "x").text).replace("<code>", "")
+        assert TO_DO[reason] in text.replace("</code>", "")
 
 
 async def test_all_that_the_bot_lacks_is_named_at_once(
@@ -560,7 +637,7 @@ async def test_a_bot_that_is_not_shown_the_members_asks_to_be_made_an_admin(
         await settle()
 
     refused = [e["reason"] for e in logs if e["event"] == "command_refused"]
-    assert refused == ["bot_no_admin"] * 3
+    assert refused == ["bot_no_admin", "bot_no_admin", "no_admin"]  # Sue is not asked about twice
     assert len(town.said()) == 1  # whoever asks may be anybody
 
 
@@ -742,6 +819,23 @@ async def test_an_admin_may_while_the_channel_cannot_be_seen(
     await settle()
 
     assert town.said()[-1].endswith("News 0 and More.")
+
+
+async def test_a_command_of_whoever_is_in_doubt_stands_unheard_and_is_looked_at_again(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await town.protect(town.storage)
+    await town.bot.guard.policies.load()
+    town.channel.member_list_inaccessible = True
+    message = town.sue.command(town.group, "/protect my flat: buy a lock")
+    await trio.sleep(4)
+    assert town.group.deleted_ids() == []
+    town.channel.member_list_inaccessible = False
+    await trio.sleep(10)
+
+    assert town.group.deleted_ids() == [message.id]
+    assert town.is_muted(town.sue)
+    assert town.said() == []
 
 
 async def test_a_channel_is_known_as_long_as_a_group_wants_it(

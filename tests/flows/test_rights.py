@@ -410,3 +410,63 @@ async def test_a_hidden_channel_is_looked_at_when_the_group_is_guarded_again(
     await settle()
 
     assert message.deleted
+
+
+# Where acting has stopped
+
+
+async def test_a_return_of_the_rights_that_was_not_heard_is_found_by_the_next_start(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    promote(town, can_delete_messages=True)
+    await jobs_done()
+    with unheard(town):
+        promote(town, **ALL)
+    await town.restart()
+    await jobs_done()
+    message = town.sue.write(town.group, "Buy!")
+    await settle()
+
+    assert is_guarded(town)
+    assert town.said() == [lacking("“Ban users”"), BACK]
+    assert message.deleted
+
+
+async def test_a_start_says_nothing_anew_where_a_right_is_still_missing(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    promote(town, can_delete_messages=True)
+    await jobs_done()
+    await town.restart()
+    await jobs_done()
+
+    assert not is_guarded(town)
+    assert town.said() == [lacking("“Ban users”")]
+
+
+async def test_a_group_that_the_bot_was_removed_from_costs_a_start_one_call_and_no_word(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.anna.ban(town.group, town.telegram.bot)
+    await jobs_done()
+    town.bot.kill()
+    asked, said = town.count("getChatMember"), town.count("sendMessage")
+    await town.restart()
+    await jobs_done()
+
+    assert town.count("getChatMember") == asked + 1
+    assert town.count("sendMessage") == said
+    assert not is_guarded(town)
+
+
+async def test_a_group_where_acting_has_stopped_for_long_is_asked_about_no_more(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.anna.ban(town.group, town.telegram.bot)
+    await jobs_done()
+    town.storage.db.execute("UPDATE protected_groups SET updated_at = updated_at - 31 * 86400")
+    asked = town.count("getChatMember")
+    await town.restart()
+    await jobs_done()
+
+    assert town.count("getChatMember") == asked

@@ -374,6 +374,7 @@ async def test_whose_standing_could_not_be_looked_at_is_asked_to_press_again(
     autojump_clock: MockClock, town: Town
 ) -> None:
     message = await ask(town)
+    await trio.sleep(70)  # who has asked for the panel is known as an admin for a minute
     unauthorized = Fault.error(TelegramError(401, "Unauthorized"))
     town.telegram.faults.add(unauthorized, method="getChatMember", times=1)
     press = await pressed(town.anna, message, "⚠ 3")

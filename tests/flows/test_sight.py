@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from gmbot.api.types import Chat as SeenChat
-from gmbot.flows.sight import is_renamed, look_again
+from gmbot.flows.sight import LOOK_EVERY, is_renamed, look_again
 from gmbot.sandbox.chats import Chat
 from gmbot.sandbox.faults import Fault
 from tests.flows.hearing import Echo, unheard
@@ -242,6 +242,42 @@ async def test_a_look_learns_a_channels_new_names(autojump_clock: MockClock, tow
     assert not is_renamed(town.bot.guard, SeenChat(town.group.id, "channel", "Else"))
 
 
+async def test_a_channel_that_becomes_private_gets_a_link_made_once_and_kept(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.anna.rename(town.channel, username="")
+    town.max.leave(town.channel)  # which tells of the names
+    await jobs_done()
+    (link,) = [link for link, made in town.channel.links.items() if made.name == "GMBot"]
+    assert next(town.notice.buttons()) == {"text": "Join News 0", "url": link}
+
+    for name in ("news_again", ""):
+        town.anna.rename(town.channel, username=name)
+        await town.bot.guard.jobs.add("sight", town.channel.id)
+        await jobs_done()
+    await town.restart()
+    town.sue.write(town.group, "Buy!")
+    await jobs_done()
+    assert next(town.notice.buttons()) == {"text": "Join News 0", "url": link}
+    assert town.count("createChatInviteLink") == 1
+
+
+async def test_a_channel_that_becomes_private_gets_its_link_when_the_bot_may_make_one(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.anna.promote(town.channel, town.telegram.bot, can_post_messages=True)
+    town.anna.rename(town.channel, username="")
+    town.max.leave(town.channel)
+    await jobs_done()
+    assert [button["text"] for button in town.notice.buttons()] == ["I have joined"]
+
+    town.anna.promote(town.channel, town.telegram.bot)
+    await jobs_done()
+    town.sue.write(town.group, "Buy!")
+    await jobs_done()
+    assert [button["text"] for button in town.notice.buttons()] == ["Join News 0", "I have joined"]
+
+
 @pytest.mark.parametrize("kind", ["sight", "tell"])
 async def test_a_channel_that_nobody_requires_any_more_is_not_looked_at(
     autojump_clock: MockClock, town: Town, kind: str
@@ -266,3 +302,159 @@ async def test_a_group_that_was_not_guarded_then_is_told_when_it_is_again(
     await jobs_done()
 
     assert town.said()[-1] == TOLD
+
+
+async def test_a_return_that_was_not_heard_is_found_when_a_group_names_it_again(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    other = await another_group(town)
+    town.anna.demote(town.channel, town.telegram.bot)
+    await jobs_done()
+    with unheard(town):
+        town.anna.promote(town.channel, town.telegram.bot)
+    third = town.world.supergroup("Third", creator=town.anna, admins=[town.telegram.bot])
+    town.anna.command(third, "/protect @news_0")
+    await jobs_done()
+    messages = [town.sue.write(group, "Buy!") for group in (town.group, other)]
+    await settle()
+    assert [message.deleted for message in messages] == [True, True]
+    town.anna.demote(town.channel, town.telegram.bot)
+    await jobs_done()
+
+    assert town.said() == [TOLD, TOLD]
+    assert third.texts()[-1] == TOLD
+
+
+async def test_a_protect_does_not_show_a_channel_that_is_lost_in_the_midst_of_it(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    async def lose() -> None:
+        town.anna.demote(town.channel, town.telegram.bot)
+        await trio.sleep(1)
+
+    other = town.world.supergroup("Other", creator=town.anna, admins=[town.telegram.bot])
+    town.storage.after["channel"] = lose
+    town.anna.command(other, "/protect @news_0")
+    await jobs_done()
+
+    channel = town.bot.guard.policies.channel(town.channel.id)
+    assert channel is not None
+    assert channel.hidden
+
+
+async def test_a_channel_that_a_group_gave_up_and_took_back_is_a_new_one_to_lose(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await another_group(town)
+    town.anna.demote(town.channel, town.telegram.bot)
+    await jobs_done()
+    town.anna.command(town.group, "/unprotect")
+    await jobs_done()
+    town.anna.promote(town.channel, town.telegram.bot)
+    await jobs_done()
+    town.anna.command(town.group, "/protect @news_0")
+    await jobs_done()
+    town.anna.demote(town.channel, town.telegram.bot)
+    await jobs_done()
+
+    assert town.said().count(TOLD) == 2
+
+
+@pytest.mark.parametrize("loss_is_heard", [True, False])
+async def test_who_left_while_it_was_out_of_sight_is_not_taken_for_a_member(
+    autojump_clock: MockClock, town: Town, *, loss_is_heard: bool
+) -> None:
+    town.max.write(town.group, "I am in")
+    await settle()
+    if loss_is_heard:
+        town.anna.demote(town.channel, town.telegram.bot)
+        await jobs_done()
+    else:
+        with unheard(town):
+            town.anna.demote(town.channel, town.telegram.bot)
+    with unheard(town):
+        town.max.leave(town.channel)
+    town.anna.promote(town.channel, town.telegram.bot)
+    await jobs_done()
+    message = town.max.write(town.group, "Am I?")
+    await settle()
+
+    assert message.deleted
+    assert town.is_muted(town.max)
+
+
+async def test_who_left_while_no_group_required_it_is_not_taken_for_a_member(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.max.write(town.group, "I am in")
+    await settle()
+    town.anna.command(town.group, "/unprotect")
+    await jobs_done()
+    town.max.leave(town.channel)
+    await settle()
+    town.anna.command(town.group, "/protect @news_0")
+    await settle()
+    message = town.max.write(town.group, "Am I?")
+    await settle()
+
+    assert message.deleted
+    assert town.is_muted(town.max)
+
+
+async def test_a_return_that_was_not_heard_is_found_within_ten_minutes(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.anna.demote(town.channel, town.telegram.bot)
+    await jobs_done()
+    with unheard(town):
+        town.anna.promote(town.channel, town.telegram.bot)
+    await trio.sleep(LOOK_EVERY + 3)
+    message = town.sue.write(town.group, "Buy!")
+    await settle()
+
+    assert message.deleted
+
+
+async def test_a_database_that_is_away_at_one_look_is_asked_at_the_next(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.anna.demote(town.channel, town.telegram.bot)
+    await jobs_done()
+    with unheard(town):
+        town.anna.promote(town.channel, town.telegram.bot)
+    await trio.sleep(LOOK_EVERY - 100)
+    town.storage.away = True
+    await trio.sleep(110)
+    town.storage.away = False
+    await trio.sleep(LOOK_EVERY + 3)
+
+    channel = town.bot.guard.policies.channel(town.channel.id)
+    assert channel is not None
+    assert not channel.hidden
+
+
+async def test_a_channel_that_stays_out_of_sight_costs_a_call_in_ten_minutes(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.anna.demote(town.channel, town.telegram.bot)
+    await jobs_done()
+    asked = town.count("getChatMember")
+    await trio.sleep(6 * LOOK_EVERY)
+
+    assert town.count("getChatMember") == asked + 6
+    assert town.said() == [TOLD]
+
+
+async def test_who_joined_while_it_was_out_of_sight_unnoticed_is_released_when_it_is_back(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.sue.write(town.group, "Buy!")
+    await settle()
+    with unheard(town):
+        town.anna.demote(town.channel, town.telegram.bot)
+        town.sue.join(town.channel)
+    town.anna.promote(town.channel, town.telegram.bot)
+    await jobs_done()
+
+    assert not town.is_muted(town.sue)
+    assert town.said() == []

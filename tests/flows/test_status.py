@@ -1,5 +1,6 @@
 """/status."""
 
+from datetime import UTC, datetime
 from html import unescape
 
 import pytest
@@ -8,13 +9,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from gmbot.flows.status import NAMED, people_in, shown
+from gmbot.flows.status import NAMED, people_in, shown, since
 from gmbot.guard.params import Params
 from gmbot.guard.wording import LONGEST_MESSAGE as LONGEST
 from gmbot.sandbox.errors import TelegramError
 from gmbot.sandbox.faults import Fault
 from gmbot.storage.records import Channel, Group, Owner, Restriction, RestrictionState
 from tests.guard.town import Town, last_update, settle
+
+DAY = 24 * 3600
+THEN = datetime(2026, 3, 1, 14, 5, 59, tzinfo=UTC).timestamp()
 
 
 async def ask(town: Town) -> str:
@@ -57,6 +61,73 @@ async def test_members_are_refused_once_a_minute(autojump_clock: MockClock, town
         await settle()
 
     assert town.said() == ["Only admins of this group can do this."]
+
+
+@pytest.mark.parametrize("command", ["status", "protect @news_0", "recheck", "settings", "help"])
+async def test_who_is_no_admin_costs_at_most_one_look_up_in_three_seconds(
+    autojump_clock: MockClock, town: Town, command: str
+) -> None:
+    town.max.write(town.group, "I am in")
+    await settle()
+    asked = town.count("getChatMember")
+    for _ in range(20):
+        town.max.command(town.group, f"/{command}")
+        await settle()
+    assert town.count("getChatMember") == asked + 1
+    await trio.sleep(3)
+    for _ in range(20):
+        town.max.command(town.group, f"/{command}")
+        await settle()
+
+    assert town.count("getChatMember") == asked + 2
+
+
+async def test_somebody_who_cannot_be_looked_up_is_not_asked_about_again_at_once(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.max.write(town.group, "I am in")
+    await settle()
+    town.anna.demote(town.group, town.telegram.bot)
+    town.group.hidden_members = True
+    await trio.sleep(3)
+    asked = town.count("getChatMember")
+    for _ in range(20):
+        town.max.command(town.group, "/status")
+        await settle()
+
+    assert town.count("getChatMember") == asked + 2  # of Max, and of the bot itself
+
+
+async def test_who_was_just_refused_and_is_made_an_admin_is_heard_at_once(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.max.command(town.group, "/status")
+    await settle()
+    town.anna.promote(town.group, town.max, can_restrict_members=True)
+    town.max.command(town.group, "/status")
+    await settle()
+
+    assert town.said()[-1].startswith("This group is protected.")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(Fault.status(502), id="away"),
+        pytest.param(Fault.error(TelegramError(401, "Unauthorized")), id="unauthorized"),
+    ],
+)
+async def test_an_admins_commands_are_all_heard_also_after_a_look_up_that_failed(
+    autojump_clock: MockClock, town: Town, failure: Fault
+) -> None:
+    fault = town.telegram.faults.add(failure, method="getChatMember", chat=town.group.id)
+    town.mia.command(town.group, "/status")
+    await trio.sleep(1)
+    town.telegram.faults.remove(fault)
+    town.mia.command(town.group, "/status")
+    await trio.sleep(60)
+
+    assert [said.splitlines()[0] for said in town.said()] == ["This group is protected."] * 2
 
 
 async def test_an_admin_needs_the_right_to_restrict(autojump_clock: MockClock, town: Town) -> None:
@@ -225,17 +296,35 @@ async def test_the_muted_are_named_and_can_be_opened(autojump_clock: MockClock, 
     town.sue.write(town.group, "Buy!")
     town.tim.write(town.group, "Buy!")
     await settle()
+    at = since(town.telegram.now(), town.telegram.now())
     text = await ask(town)
     message = town.group.visible()[-1]
     entities = message.content["entities"]
 
-    assert text.endswith("Muted by me: 2\n• Sue <b> & Co\n• Tim")
+    assert text.endswith(f"Muted by me: 2\n• Sue <b> & Co, {at}\n• Tim, {at}")
     mentioned = [e["user"]["id"] for e in entities if e["type"] == "text_mention"]
     assert mentioned == [town.sue.id, town.tim.id]
 
 
 def held(user_id: int, name: str, state: RestrictionState = RestrictionState.HELD) -> Restriction:
-    return Restriction(-1, user_id, name, state, 1, None, None)
+    return Restriction(-1, user_id, name, state, 1, None, None, THEN)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        pytest.param(-60, "since 14:05 UTC", id="by a clock that is ahead"),
+        pytest.param(0, "since 14:05 UTC", id="now"),
+        pytest.param(DAY - 1, "since 14:05 UTC", id="less than a day"),
+        pytest.param(DAY, "for 1 day", id="a day"),
+        pytest.param(2 * DAY - 1, "for 1 day", id="nearly two days"),
+        pytest.param(2 * DAY, "for 2 days", id="two days"),
+        pytest.param(400 * DAY, "for 400 days", id="long"),
+    ],
+)
+def test_since_when_somebody_is_held_is_said(seconds: int, words: str) -> None:
+    assert since(THEN, THEN + seconds) == words
+    assert people_in([held(1, "Sue")], LONGEST, THEN + seconds)[-1].endswith(f">Sue</a>, {words}")
 
 
 @pytest.mark.parametrize(
@@ -246,16 +335,16 @@ def held(user_id: int, name: str, state: RestrictionState = RestrictionState.HEL
     ],
 )
 def test_what_is_under_way_is_said(state: RestrictionState, words: str) -> None:
-    assert people_in([held(1, "Sue", state)], LONGEST)[-1].endswith(words)
+    assert people_in([held(1, "Sue", state)], LONGEST, THEN)[-1].endswith(words)
 
 
 @pytest.mark.parametrize("name", ["", "   ", "\u202e"])
 def test_who_has_no_name_is_somebody(name: str) -> None:
-    assert ">Somebody</a>" in people_in([held(1, name)], LONGEST)[-1]
+    assert ">Somebody</a>" in people_in([held(1, name)], LONGEST, THEN)[-1]
 
 
 def test_of_many_the_first_are_named_and_the_others_counted() -> None:
-    lines = people_in([held(n, f"P{n}") for n in range(NAMED + 5)], LONGEST)
+    lines = people_in([held(n, f"P{n}") for n in range(NAMED + 5)], LONGEST, THEN)
 
     assert lines[0] == "<b>Muted by me: 25</b>"
     assert ">P19<" in lines[NAMED]
@@ -270,7 +359,7 @@ def test_of_many_the_first_are_named_and_the_others_counted() -> None:
 )
 def test_everybody_is_named_or_counted_in_the_room_there_is(names: list[str], room: int) -> None:
     people = [held(number, name) for number, name in enumerate(names, 1)]
-    lines = people_in(people, room)
+    lines = people_in(people, room, THEN)
     named = sum("tg://user" in line for line in lines)
     counted = next((int(line.split()[1]) for line in lines if line.startswith("and ")), 0)
 

@@ -114,10 +114,7 @@ async def test_a_channel_that_is_not_required_is_told(
     town.anna.command(town.group, "/unprotect @other -1009999999999")
     await settle()
     assert town.said() == [
-        (
-            "Not required here: @other, -1009999999999. Nothing was changed. "
-            "/protect tells what is required."
-        )
+        "Not required here: @other, -1009999999999. /protect tells what is required."
     ]
 
     town.anna.command(town.group, "/unprotect @other @news_0")
@@ -136,7 +133,7 @@ async def test_where_nothing_is_required_that_is_told(
         town.anna.command(town.group, "/unprotect")
         await settle()
 
-    nobody = "Nobody has to be in a channel to write here. Nothing was changed."
+    nobody = "Nobody has to be in a channel to write here. To require one: /protect @channel"
     assert other.visible()[-1].text == nobody
     assert town.said()[-1] == nobody
 

@@ -386,3 +386,37 @@ async def test_a_flow_looks_up_side_by_side_and_says_whose_doubt_it_is(
     assert found.statistics().size == 2
     doubt = MembershipUnknown(-100, 5, [-3])
     assert (str(doubt), doubt.group_id, doubt.user_id) == ("user 5 in channels [-3]", -100, 5)
+
+
+async def test_what_is_known_of_a_channel_is_forgotten_and_of_others_is_not(
+    autojump_clock: MockClock,
+) -> None:
+    telegram = Telegram()
+    found = memberships(telegram)
+    for channel_id in (-1, -2):
+        for user_id in (1, 2):
+            await found.verify([channel_id], user_id)
+    found.forget_channel(-1)
+
+    assert not found.is_known_member([-1], 1)
+    assert not found.is_known_member([-1], 2)
+    assert found.is_known_member([-2], 1)
+
+
+async def test_a_look_up_that_began_before_it_was_forgotten_is_not_taken_at_its_word(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    telegram = Telegram()
+    found, said = memberships(telegram), list[Verification]()
+
+    async def ask() -> None:
+        said.append(await found.verify([-1], 1))
+
+    nursery.start_soon(ask)
+    await trio.sleep(0.01)
+    found.forget_channel(-1)
+    telegram.answer = lambda _: OUT
+    await trio.sleep(1)
+
+    assert said == [Verification(frozenset({-1}), frozenset())]
+    assert len(telegram.asked) == 2

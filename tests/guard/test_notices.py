@@ -12,6 +12,7 @@ from gmbot.api.limiter import Limits
 from gmbot.guard.enforcement import MUTED
 from gmbot.guard.notices import EDIT_INTERVAL, RETRY
 from gmbot.guard.params import Params
+from gmbot.guard.wording.languages import catalogue_of
 from gmbot.sandbox.chats import Message
 from gmbot.sandbox.errors import TelegramError
 from gmbot.sandbox.faults import Fault
@@ -292,6 +293,151 @@ async def test_nobody_is_asked_to_be_in_a_channel_that_is_out_of_sight(
     await town.bot.guard.policies.hide(town.channels[1].id, hidden=True)
     _name(town, "Tim")
     await trio.sleep(EDIT_INTERVAL + 0.1)
+    assert town.notices() == []
+    assert town.bot.board.live == 0
+
+
+# It follows what its group wants
+
+
+@pytest.mark.parametrize("town_options", [{"channels": 2}], ids=["two channels"])
+async def test_a_live_notice_follows_its_channels_words_and_language(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    policies, group_id = town.bot.guard.policies, town.group.id
+    _name(town, "Sue")
+    await settle()
+    notice = town.notice
+
+    async def changed() -> str:
+        await trio.sleep(EDIT_INTERVAL + 0.1)
+        assert town.notices() == [notice]
+        return f"{notice.text} {[button['text'] for button in notice.buttons()]}"
+
+    await policies.set_params(group_id, Params(language="de"))
+    assert catalogue_of("de").verify in await changed()
+    await policies.set_params(group_id, Params(text="Hey {people}, see {channels}."))
+    assert "Hey Sue, see News 0 and News 1." in await changed()
+    await policies.rename(town.channels[1].id, "Fresh", None)
+    assert "see News 0 and Fresh." in await changed()
+    await policies.hide(town.channels[1].id, hidden=True)
+    assert "see News 0." in await changed()
+    await policies.hide(town.channels[1].id, hidden=False)
+    assert "see News 0 and Fresh." in await changed()
+    await policies.unprotect(group_id, [town.channels[0].id])
+    assert "see Fresh." in await changed()
+
+
+async def test_changes_that_come_together_are_one_edit(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    _name(town, "Sue")
+    await settle()
+    for language in ("de", "fr", "it"):
+        await town.bot.guard.policies.set_params(town.group.id, Params(language=language))
+    await trio.sleep(60)
+
+    assert len(_edits(town)) == 2
+    assert catalogue_of("it").verify in town.notice.text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "at"),
+    [
+        pytest.param(300, 900, 900, id="longer"),
+        pytest.param(900, 300, 300, id="shorter"),
+        pytest.param(900, 60, 100, id="over already"),
+    ],
+)
+async def test_a_live_notice_stands_as_long_as_the_group_has_it_by_now(
+    autojump_clock: MockClock, town: Town, before: int, after: int, at: float
+) -> None:
+    policies, group_id = town.bot.guard.policies, town.group.id
+    await policies.set_params(group_id, Params(notice_seconds=before))
+    _name(town, "Sue")
+    await trio.sleep(100)
+    await policies.set_params(group_id, Params(notice_seconds=after))
+    await settle()
+    row = town.storage.rows("notices")
+    assert [round(one[5] - town.telegram.now()) for one in row] in ([], [after - 100])
+    if at > 100:
+        await trio.sleep(at - 100 - 1)
+        assert len(town.notices()) == 1
+        await trio.sleep(2)
+
+    assert town.notices() == []
+
+
+async def test_a_restored_notice_follows_too(autojump_clock: MockClock, town: Town) -> None:
+    await _write_held(town, town.sue)
+    _name(town, "Sue")
+    await settle()
+    await trio.sleep(50)
+    await town.restart()
+    await trio.sleep(50)
+    await town.bot.guard.policies.set_params(town.group.id, Params(notice_seconds=900))
+    await trio.sleep(900 - 100 - 2)
+    assert len(town.notices()) == 1
+    await trio.sleep(4)
+
+    assert town.notices() == []
+
+
+@pytest.mark.parametrize("way", ["unprotected", "hidden", "disabled"])
+@pytest.mark.parametrize("town_options", [{"channels": 2}], ids=["two channels"])
+async def test_where_nobody_has_to_be_in_a_channel_any_more_it_goes_at_once(
+    autojump_clock: MockClock, town: Town, way: str
+) -> None:
+    policies, ids = town.bot.guard.policies, [channel.id for channel in town.channels]
+    _name(town, "Sue")
+    await trio.sleep(EDIT_INTERVAL)
+    match way:
+        case "unprotected":
+            await policies.unprotect(town.group.id, ids)
+        case "hidden":
+            for channel_id in ids:
+                await policies.hide(channel_id, hidden=True)
+        case _:
+            await policies.set_enabled(town.group.id, enabled=False)
+    await settle()
+
+    assert town.notices() == []
+    assert town.storage.rows("notices") == []
+    assert town.bot.board.live == 0
+
+
+async def test_a_change_where_no_notice_stands_says_nothing(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await town.bot.guard.policies.set_params(town.group.id, Params(language="de"))
+    await trio.sleep(60)
+
+    assert _edits(town) == []
+
+
+async def test_what_changed_while_an_edit_failed_is_said_when_telegram_is_back(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    _name(town, "Sue")
+    await trio.sleep(EDIT_INTERVAL)
+    fault = town.telegram.faults.add(Fault.status(502), method="editMessageText")
+    await town.bot.guard.policies.set_params(town.group.id, Params(language="de"))
+    await trio.sleep(1)
+    town.telegram.faults.remove(fault)
+    await trio.sleep(60)
+
+    assert catalogue_of("de").verify in town.notice.text
+
+
+async def test_a_dated_notice_that_an_admin_deleted_is_not_sent_again(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    _name(town, "Sue")
+    await settle()
+    town.anna.delete(town.notice)
+    await town.bot.guard.policies.set_params(town.group.id, Params(language="de"))
+    await trio.sleep(60)
+
     assert town.notices() == []
     assert town.bot.board.live == 0
 
@@ -790,6 +936,7 @@ async def test_who_was_named_last_before_a_kill_is_shown_after_it(
     autojump_clock: MockClock, town: Town
 ) -> None:
     """The row tells of people whom the message may not name yet."""
+    await _write_held(town, town.sue, town.tim)
     _name(town, "Sue")
     await settle()
     (row,) = await town.storage.notices()
@@ -808,6 +955,7 @@ async def test_a_notice_that_was_being_sent_is_sent_after_a_restart(
     autojump_clock: MockClock, town: Town, age: float
 ) -> None:
     rule = town.telegram.faults.add(Fault.hang(), method="sendMessage")
+    await _write_held(town, town.sue)
     _name(town, "Sue")
     await settle()
     town.bot.kill()
@@ -871,6 +1019,50 @@ async def test_who_is_not_held_yet_or_any_more_is_not_told_at_the_start(
     assert town.bot.board.live == 0
 
 
+@pytest.mark.parametrize("warnings", [0, 1])
+async def test_who_was_freed_just_before_a_kill_is_named_no_more(
+    autojump_clock: MockClock, town: Town, warnings: int
+) -> None:
+    await town.bot.guard.policies.set_params(town.group.id, Params(warnings=warnings))
+    await _write_held(town, town.sue, town.tim)
+    _name(town, "Sue", "Tim")
+    await trio.sleep(EDIT_INTERVAL)
+    town.bot.kill()
+    await town.storage.pardon(town.group.id, town.sue.id, given_at=town.telegram.now())
+    await town.restart()
+    await settle()
+
+    assert _named(town.notice) == ["Tim"]
+
+
+async def test_who_was_only_warned_is_named_on_after_a_restart(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await town.bot.guard.policies.set_params(town.group.id, Params(warnings=1))
+    town.sue.write(town.group, "Buy!")
+    await trio.sleep(EDIT_INTERVAL)
+    await town.restart()
+    await settle()
+
+    assert _named(town.notice) == ["Sue"]
+
+
+async def test_who_was_named_when_they_were_muted_is_not_told_again_after_a_restart(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    await town.bot.guard.policies.set_params(town.group.id, Params(warnings=1))
+    town.sue.write(town.group, "Buy!")
+    await trio.sleep(10)
+    town.sue.write(town.group, "Buy more!")
+    await settle()
+    assert town.is_muted(town.sue)
+    await trio.sleep(LIFETIME + 1)
+    await town.restart()
+    await trio.sleep(10)
+
+    assert town.notices() == []
+
+
 async def test_who_was_told_is_not_told_again_after_a_restart(
     autojump_clock: MockClock, town: Town
 ) -> None:
@@ -907,7 +1099,8 @@ async def test_in_a_group_that_is_guarded_no_more_nobody_is_told_after_a_restart
     autojump_clock: MockClock, town: Town
 ) -> None:
     await _write_held(town, town.sue)
-    await town.storage.set_group_enabled(town.group.id, enabled=False)
+    town.anna.ban(town.group, town.telegram.bot)
+    await settle()
     await town.restart()
     await trio.sleep(10)
 

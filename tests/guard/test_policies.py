@@ -149,15 +149,27 @@ async def test_a_hidden_channel_is_asked_of_nobody_in_any_group(policies: Polici
     assert policy.channel_ids == {-10}
 
 
-async def test_a_channel_that_one_group_names_again_is_seen_by_all(policies: Policies) -> None:
+async def test_a_hidden_channel_that_one_group_names_again_is_renamed_and_stays_hidden(
+    policies: Policies,
+) -> None:
     await policies.protect(ANNA, group(-1), [NEWS])
     await policies.hide(-10, hidden=True)
     await policies.protect(ANNA, group(-2), [Channel(-10, "Newer", "newer", None)])
-    policy = policies.get(-1)
 
-    assert policy is not None
-    assert policy.channel_ids == {-10}
-    assert policy.channels == (Channel(-10, "Newer", "newer", None),)
+    for group_id in (-1, -2):
+        policy = policies.get(group_id)
+        assert policy is not None
+        assert policy.channel_ids == set()
+        assert policy.channels == (Channel(-10, "Newer", "newer", None, hidden=True),)
+
+
+async def test_a_channel_that_no_group_wants_is_still_known(policies: Policies) -> None:
+    await policies.protect(ANNA, group(), [NEWS])
+    await policies.unprotect(-1, [-10])
+
+    assert policies.channel(-10) is None
+    assert await policies.known_channel(-10) == NEWS
+    assert await policies.known_channel(-11) is None
 
 
 async def test_a_channel_without_a_group_can_be_hidden(policies: Policies) -> None:
@@ -301,3 +313,89 @@ def test_memory_is_what_a_restart_would_read(steps: list[tuple[str, int, Any]]) 
             assert state(policies) == await reloaded(storage)
 
     trio.run(main)
+
+
+class Heard:
+    """What policies tell: of groups that want something else, and of channels to be watched."""
+
+    def __init__(self, storage: InlineStorage) -> None:
+        self.changed: list[int] = []
+        self.watched: list[int] = []
+        self.policies = Policies(
+            storage, on_change=self.changed.append, on_watch=self.watched.append
+        )
+
+
+async def test_each_change_of_what_a_group_wants_is_told_once_and_when_it_is_in_force(
+    storage: InlineStorage,
+) -> None:
+    heard = Heard(storage)
+    policies = heard.policies
+    for _ in range(2):
+        await policies.protect(ANNA, group(-1), [NEWS])
+    assert heard.changed == [-1]
+    for _ in range(2):
+        await policies.set_params(-1, Params(warnings=2))
+    assert heard.changed == [-1] * 2
+    for _ in range(2):
+        await policies.set_enabled(-1, enabled=False)
+    assert heard.changed == [-1] * 3
+    await policies.set_enabled(-1, enabled=True)
+    for _ in range(2):
+        await policies.unprotect(-1, [-10])
+
+    assert heard.changed == [-1] * 5
+
+
+async def test_what_becomes_of_a_channel_is_told_of_each_group_that_wants_it(
+    storage: InlineStorage,
+) -> None:
+    heard = Heard(storage)
+    policies = heard.policies
+    await policies.protect(ANNA, group(-1), [NEWS])
+    await policies.protect(ANNA, group(-2), [NEWS, MORE])
+    await policies.protect(ANNA, group(-3), [MORE])
+    heard.changed.clear()
+    for _ in range(2):
+        await policies.hide(-10, hidden=True)
+    assert sorted(heard.changed) == [-2, -1]
+    for _ in range(2):
+        await policies.rename(-10, "Renamed", None)
+    assert sorted(heard.changed) == [-2, -2, -1, -1]
+    await policies.protect(ANNA, group(-3), [Channel(-10, "Renamed anew", None, None)])
+
+    assert sorted(heard.changed) == [-3, -2, -2, -2, -1, -1, -1]
+
+
+async def test_a_new_id_is_no_change(storage: InlineStorage) -> None:
+    heard = Heard(storage)
+    await heard.policies.protect(ANNA, group(-1), [NEWS])
+    await heard.policies.migrate(-1, -100)
+
+    assert heard.changed == [-1]
+
+
+async def test_a_channel_is_watched_from_when_it_is_wanted_and_seen(
+    storage: InlineStorage,
+) -> None:
+    heard = Heard(storage)
+    policies = heard.policies
+    await policies.protect(ANNA, group(-1), [NEWS])
+    await policies.protect(ANNA, group(-1), [NEWS, MORE])
+    await policies.protect(ANNA, group(-2), [NEWS])
+    await policies.set_params(-1, Params(warnings=2))
+    await policies.rename(-10, "Renamed", None)
+    assert heard.watched == [-10, -11]
+    await policies.hide(-10, hidden=True)
+    await policies.protect(ANNA, group(-3), [NEWS])
+    assert heard.watched == [-10, -11]
+    await policies.hide(-10, hidden=False)
+    assert heard.watched == [-10, -11, -10]
+    await policies.unprotect(-1, [-11])
+    await policies.protect(ANNA, group(-2), [MORE])
+    assert heard.watched == [-10, -11, -10, -11]
+    for group_id in (-1, -2, -3):
+        await policies.set_enabled(group_id, enabled=False)
+    await policies.set_enabled(-1, enabled=True)
+
+    assert heard.watched == [-10, -11, -10, -11, -10]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from gmbot.guard import sightings
-from gmbot.guard.sightings import GENERATION, KEPT, LAST_WRITE, WRITE_EVERY, Sightings
+from gmbot.guard.sightings import GENERATION, LAST_WRITE, WRITE_EVERY, Sightings
 from gmbot.storage.errors import StorageError, StorageUnavailable
 from gmbot.storage.protocol import Storage
 from gmbot.storage.records import Sighting
@@ -30,7 +30,6 @@ class Book:
     def __init__(self) -> None:
         self.seen: dict[tuple[int, int], float] = {}
         self.written: list[Sighting] = []
-        self.forgotten: list[float] = []
         self.failure: Exception | None = None
         self.is_hung = False
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
@@ -59,10 +58,6 @@ class Book:
     async def seen_in(self, group_id: int, *, since: float) -> list[int]:
         await self._open()
         return [u for (group, u), at in self.seen.items() if group == group_id and at >= since]
-
-    async def forget_sightings(self, *, before: float) -> None:
-        await self._open()
-        self.forgotten.append(before)
 
 
 class Watch:
@@ -242,29 +237,6 @@ async def test_a_stop_waits_half_a_second_for_a_database_that_hangs(
         nursery.cancel_scope.cancel()
 
     assert trio.current_time() - began == pytest.approx(LAST_WRITE)
-
-
-async def test_what_is_older_than_thirty_days_is_forgotten_once_an_hour(
-    autojump_clock: MockClock, watch: Watch, nursery: trio.Nursery
-) -> None:
-    await nursery.start(watch.sightings.run)
-    await trio.sleep(2.5 * GENERATION)
-
-    first, *rest = watch.book.forgotten
-    assert first == pytest.approx(BEGAN + WRITE_EVERY - KEPT)
-    assert len(rest) == 2
-
-
-async def test_forgetting_is_tried_again_when_the_database_is_back(
-    autojump_clock: MockClock, watch: Watch, nursery: trio.Nursery
-) -> None:
-    await nursery.start(watch.sightings.run)
-    watch.book.failure = StorageUnavailable("away")
-    await trio.sleep(3 * WRITE_EVERY + 1)
-    watch.book.failure = None
-    await trio.sleep(WRITE_EVERY)
-
-    assert len(watch.book.forgotten) == 1
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 30)), max_size=200), st.integers(1, 8))

@@ -363,3 +363,10 @@ def test_every_text_is_html_that_shows_no_place_of_its_template(language: str) -
         text, _ = read_html(html)
         assert utf16_length(text) <= LONGEST_TEXT
         assert not {"{", "}", "<", ">"} & set(text)
+
+
+@every_language
+def test_whom_a_human_restricted_is_not_told_that_they_are_in(words: Catalogue) -> None:
+    is_in = words.answers[Answer.CANNOT_RELEASE].partition(",")[0]
+
+    assert is_in not in words.answers[Answer.HELD_BY_OTHERS]

@@ -54,6 +54,7 @@ NOISE = {
     "extend_claims",
     "save_sightings",
     "forget_sightings",
+    "forget_join_requests",
     "forget_effects",
 }
 JOINED = "I have joined"
@@ -67,7 +68,8 @@ class InlineStorage(SqliteStorage):
         self._file = SqliteFile(":memory:", busy_timeout=0)
         self._wall = wall
         self._writer = self._readers = cast("Workers", None)
-        self.db = sqlite3.connect(":memory:", isolation_level=None)
+        # Closed by whichever thread the garbage collector happens to run in.
+        self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self.db.execute("PRAGMA foreign_keys = ON")
         for statement in statements():
             self.db.execute(statement)

@@ -20,7 +20,9 @@ from gmbot.sandbox.telegram import Telegram
 from gmbot.storage.records import Channel, Group, Owner, RestrictionState
 from tests.guard.town import Bot, Direct, InlineStorage, settle
 
-OK = 200
+OK, FLOOD = 200, 429
+LONGEST_FLOOD = 21.0  # seconds, of the faults that are used here
+BOOT = 4.0  # seconds
 LIMITS = Limits(25, 20, 100)
 
 # Seconds after which everything has to be as it should: the last look after a doubt comes after
@@ -102,12 +104,15 @@ class Neighbourhood:
         self.restricted: dict[Place, Standing] = {}
         self.pardoned: set[Place] = set()
         self.excused: set[Place] = set()  # freed from what was none of ours: either is right
+        self.left_at: dict[Place, int] = {}  # the second in which a person left such a channel
         # Since when a person is surely to be held where they write; nothing where they are not.
         self.guilty_since: dict[Place, float] = {}
         # When a person was last missing in a channel that a group wants.
         self.missing_at: dict[Place, float] = {}
         self.acting: set[int] = {group.id for group in self.groups}  # groups where the bot may act
         self.seen: set[int] = {channel.id for channel in self.channels}  # channels that it sees
+        # Chats whose rights have changed since the last rest: the bot may not know of it yet.
+        self.unsure: set[int] = set()
         self.judged = 0
 
     # The bot
@@ -138,19 +143,25 @@ class Neighbourhood:
     async def restart(self) -> None:
         self.bot.kill()
         await settle()
+        # A machine takes its time to come back, and what a dead run was told by a 429 the next one
+        # does not know: that would have to be shared.
+        now, calls = self.telegram.now(), self.telegram.calls
+        flooded = any(c.status == FLOOD and c.at > now - LONGEST_FLOOD for c in calls)
+        await trio.sleep(LONGEST_FLOOD if flooded else BOOT)
         await self.start()
 
     async def wait(self, seconds: float) -> None:
         await trio.sleep(seconds)
         await settle()
+        self.look()
 
     # What is true
 
-    def is_missing(self, group: Chat, person: Person) -> bool:
+    def is_missing(self, group: Chat, person: Person, *, surely: bool = False) -> bool:
         """Whether a person lacks a channel that the bot can see, of those that the group wants."""
-        now = self.telegram.now()
+        now, seen = self.telegram.now(), self.seen - self.unsure if surely else self.seen
         return any(
-            channel.id in self.seen and not channel.standing(person.id, now).is_in
+            channel.id in seen and not channel.standing(person.id, now).is_in
             for channel in self.wanted[group.id]
         )
 
@@ -160,11 +171,12 @@ class Neighbourhood:
         for group in self.groups:
             for person in self.people:
                 place = group.id, person.id
-                is_missing = self.is_missing(group, person)
-                if is_missing:
+                if self.is_missing(group, person):
                     self.missing_at[place] = now
+                is_missing = self.is_missing(group, person, surely=True)
                 is_free = place in self.pardoned or place in self.excused
-                if is_missing and group.id in self.acting and not is_free:
+                is_acting = group.id in self.acting - self.unsure
+                if is_missing and is_acting and not is_free:
                     self.guilty_since.setdefault(place, now)
                 else:
                     self.guilty_since.pop(place, None)
@@ -207,7 +219,9 @@ class Neighbourhood:
         self._free(place, before)
 
     def _free(self, place: Place, before: Standing) -> None:
-        if before.status == "restricted" and self.is_held(place):
+        # Telegram counts in whole seconds: which of two in one was first, a late hearer cannot know.
+        just_left = self.left_at.get(place) == int(self.telegram.now())
+        if before.status == "restricted" and self.is_held(place) and not just_left:
             self.pardoned.add(place)
         else:
             self.excused.add(place)
@@ -222,6 +236,7 @@ class Neighbourhood:
         for group in self.groups:
             if channel in self.wanted[group.id]:
                 place = group.id, person.id
+                self.left_at[place] = int(self.telegram.now())
                 self.excused.add(place)  # a pardon ends, if the bot is told
                 self.pardoned.discard(place)
                 if channel.id in self.seen and group.id in self.acting:
@@ -231,18 +246,22 @@ class Neighbourhood:
 
     def take_rights(self, group: Chat) -> None:
         self.acting.discard(group.id)
+        self.unsure.add(group.id)
         self.anna.promote(group, self.telegram.bot, can_delete_messages=True)
 
     def give_rights(self, group: Chat) -> None:
         self.acting.add(group.id)
+        self.unsure.add(group.id)
         self.anna.promote(group, self.telegram.bot)
 
     def hide(self, channel: Chat) -> None:
         self.seen.discard(channel.id)
+        self.unsure.add(channel.id)
         self.anna.demote(channel, self.telegram.bot)
 
     def show(self, channel: Chat) -> None:
         self.seen.add(channel.id)
+        self.unsure.add(channel.id)
         self.anna.promote(channel, self.telegram.bot)
 
     # What must be so, always
@@ -251,7 +270,8 @@ class Neighbourhood:
         """Look at all that the bot did since the last look."""
         world, bot = self.world, self.telegram.bot
         assert self.telegram.violations == []
-        assert self.telegram.flood.violations == []
+        floods = self.telegram.flood.violations
+        assert floods == [], floods[:2]
         people = {person.id: person for person in self.people}
         entries = world.journal.since(self.judged)
         self.judged = world.journal.total
@@ -276,13 +296,15 @@ class Neighbourhood:
         for group in self.groups:
             self._judge_standings(group)
             notices = [m for m in group.visible() if m.sender is self.telegram.bot and m.markup]
-            assert notices == [], "a notice goes after its time"
+            # Of one whose send was cut off the bot knows nothing, until somebody presses it.
+            cut_off = self.runs - 1 + self.telegram.faults.fired["status_500"]
+            assert len(notices) <= cut_off, "a notice goes after its time"
         for written in self.written:
             place = written.group.id, written.author.id
             if written.author not in self.people:
                 assert not written.message.deleted, "exempt, and still deleted"
             elif self.guilty_since.get(place, REST + written.at) <= written.at:
-                assert written.message.deleted, f"it stands: {written}"
+                assert written.message.deleted, f"{written.author.name}'s message stands"
         assert self.storage.rows("pending_updates") == []
         assert self.storage.rows("jobs") == []
         states = {row[3] for row in self.storage.rows("restrictions")}

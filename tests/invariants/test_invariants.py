@@ -8,7 +8,13 @@ from functools import partial
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from gmbot.sandbox.chats import Message
 from gmbot.sandbox.faults import Fault
@@ -20,6 +26,8 @@ from tests.invariants.neighbourhood import REST, Neighbourhood
 SOMEBODY = st.integers(0, 3)
 GROUP = st.integers(0, 1)
 CHANNEL = st.integers(0, 1)
+
+BUSY = 6  # deeds between two rests at least
 
 TROUBLE = st.sampled_from(
     [
@@ -48,15 +56,27 @@ class Invariants(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.guest = Guest()
+        self.busy = 0  # steps since the last rest
         place = self.place = Neighbourhood(self.guest.nursery)
         self.guest.run(place.open)
 
+    @initialize()
+    def everybody_writes(self) -> None:
+        """Begin with people whom the bot holds: what follows is about them."""
+        for person in self.place.people:
+            for group in self.place.groups:
+                self._do(partial(self.place.write, person, group))
+
     def teardown(self) -> None:
-        self.rest()
-        self.guest.close()
+        try:
+            self.rest()
+        finally:
+            self.guest.close()
 
     def _do(self, deed: partial[None]) -> None:
         """Do something within the world's time, and let the bot act on it."""
+
+        self.busy += 1
 
         async def step() -> None:
             deed()
@@ -69,8 +89,11 @@ class Invariants(RuleBasedStateMachine):
 
     @rule(who=SOMEBODY, group=GROUP, album=st.sampled_from([0, 0, 0, 4]))
     def write(self, who: int, group: int, album: int) -> None:
-        place = self.place
-        self._do(partial(place.write, place.people[who], place.groups[group], album))
+        """Write in a group, after coming in where that is needed."""
+        place, person, chat = self.place, self.place.people[who], self.place.groups[group]
+        if not chat.standing(person.id, place.telegram.now()).is_in:
+            self._do(partial(person.join, chat))
+        self._do(partial(place.write, person, chat, album))
 
     @rule(group=GROUP)
     def an_admin_writes(self, group: int) -> None:
@@ -167,14 +190,21 @@ class Invariants(RuleBasedStateMachine):
 
         self.guest.run(deliver)
 
+    @rule(who=SOMEBODY, channel=CHANNEL)
+    def come_back_to_a_channel(self, who: int, channel: int) -> None:
+        """Go out and in, or in and out, with no time between."""
+        for _ in range(2):
+            self.go_in_or_out_of_a_channel(who, channel)
+
     @rule(seconds=st.sampled_from([0.5, 3.0, 11.0, 40.0]))
     def time_passes(self, seconds: float) -> None:
         self.guest.run(self.place.wait, seconds)
 
     @rule()
+    @precondition(lambda self: self.busy > BUSY)
     def rest(self) -> None:
         """Let all trouble end, and look whether everything has become as it should be."""
-        place = self.place
+        place, self.busy = self.place, 0
         place.telegram.faults.clear()
         place.storage.away = False
         for group in place.groups:
@@ -185,6 +215,8 @@ class Invariants(RuleBasedStateMachine):
                 self._do(partial(place.show, channel))
         self.guest.run(place.wait, REST)
         place.judge_at_rest()
+        place.unsure.clear()
+        place.look()
 
     @invariant()
     def nothing_is_done_that_must_not_be(self) -> None:

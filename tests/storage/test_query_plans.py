@@ -11,7 +11,7 @@ from gmbot.storage.schema import statements
 from gmbot.storage.sql import groups, migration, people, work
 
 # Asked for at a start, when all rows are wanted: they may read whole tables.
-WHOLE = {"RESTRICTIONS", "UNTOLD_RESTRICTIONS", "NOTICES", "PROTECTED_GROUPS"}
+WHOLE = {"RESTRICTIONS", "RESTRICTED_GROUPS", "UNTOLD_RESTRICTIONS", "NOTICES", "PROTECTED_GROUPS"}
 
 # What is asked for each message of somebody who is not in the channels, or at each press.
 BY_PRIMARY_KEY = [

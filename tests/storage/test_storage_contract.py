@@ -108,7 +108,7 @@ async def test_ids_have_64_bits_and_a_sign(storage: Storage, number: int) -> Non
         unsent(number, message_id=number, people=(Named(number, ""),))
     )
     await storage.store_update(due(number), claimed_by="a", claimed_to=0.0)
-    await storage.pardon(number, 1)
+    await storage.pardon(number, 1, given_at=10.0)
     await storage.warn(number, number, number, now=10.0)
     await storage.save_sightings([Sighting(number, number, 10.0)])
     await storage.save_join_request(number, number)

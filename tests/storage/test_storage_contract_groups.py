@@ -1,5 +1,6 @@
 """What every storage must do with groups and the channels they require."""
 
+import time
 from typing import Any
 
 import msgspec
@@ -92,6 +93,22 @@ async def test_a_disabled_group_is_left_out_of_the_protected_until_it_is_enabled
     assert await storage.protected_group(-100) == ProtectedGroup(disabled, (NEWS,))
     await storage.set_group_enabled(-100, enabled=True)
     assert await storage.protected_groups() == [ProtectedGroup(GROUP, (NEWS,))]
+
+
+async def test_groups_that_were_disabled_lately_and_require_a_channel_are_suspended(
+    storage: Storage,
+) -> None:
+    for group_id in (-100, -200, -300, -400):
+        await storage.protect(OWNER, Group(group_id, 7, "Chat"), [NEWS, CLUB])
+    for group_id in (-100, -200, -400):
+        await storage.set_group_enabled(group_id, enabled=False)
+    await storage.unprotect(-400, [-1001, -1002])
+    began = time.time()
+
+    assert await storage.suspended_groups(since=began - 60) == [-200, -100]
+    assert await storage.suspended_groups(since=began + 60) == []
+    await storage.set_group_enabled(-200, enabled=True)
+    assert await storage.suspended_groups(since=began - 60) == [-100]
 
 
 async def test_an_unknown_group_is_none_and_stays_unknown(storage: Storage) -> None:
@@ -197,13 +214,31 @@ async def test_of_many_who_find_a_channel_hidden_at_once_one_has_the_news(
     assert sum(news) == 1
 
 
-async def test_protecting_writes_whether_a_channel_is_hidden(storage: Storage) -> None:
-    await storage.protect(OWNER, GROUP, [msgspec.structs.replace(NEWS, hidden=True)])
+async def test_protecting_writes_whether_a_new_channel_is_hidden_and_never_of_a_known_one(
+    storage: Storage,
+) -> None:
+    hidden = msgspec.structs.replace(NEWS, hidden=True)
+    await storage.protect(OWNER, GROUP, [hidden, CLUB])
     assert await storage.set_channel_hidden(-1001, hidden=True) is False
 
-    await storage.protect(OWNER, GROUP, [NEWS])
+    await storage.protect(OWNER, GROUP, [NEWS, msgspec.structs.replace(CLUB, hidden=True)])
 
-    assert await storage.protected_group(-100) == ProtectedGroup(GROUP, (NEWS,))
+    assert await storage.protected_group(-100) == ProtectedGroup(GROUP, (hidden, CLUB))
+
+
+async def test_a_channel_is_known_also_where_no_group_requires_it_any_more(
+    storage: Storage,
+) -> None:
+    assert await storage.channel(-1002) is None
+    await storage.protect(OWNER, GROUP, [NEWS, CLUB])
+    await storage.set_channel_hidden(-1002, hidden=True)
+
+    await storage.unprotect(-100, [-1002])
+
+    assert await storage.channel(-1001) == NEWS
+    found = await storage.channel(-1002)
+    assert found == msgspec.structs.replace(CLUB, hidden=True)
+    assert found.hidden is True
 
 
 async def test_a_channel_takes_its_present_names_and_keeps_the_rest(storage: Storage) -> None:
@@ -219,6 +254,18 @@ async def test_a_channel_takes_its_present_names_and_keeps_the_rest(storage: Sto
             Channel(-1002, "Club", "club", "https://t.me/+secret"),
             Channel(-1001, "Old news", None, "https://t.me/news", hidden=True),
         ),
+    )
+
+
+async def test_a_channel_takes_a_link_where_it_has_none(storage: Storage) -> None:
+    await storage.protect(OWNER, GROUP, [NEWS, Channel(-1003, "Open", "open", None)])
+
+    await storage.rename_channel(-1001, "News", "news", "https://t.me/+other")
+    await storage.rename_channel(-1003, "Open", None, "https://t.me/+first")
+    await storage.rename_channel(-1003, "Closed", None)
+
+    assert await storage.protected_group(-100) == ProtectedGroup(
+        GROUP, (NEWS, Channel(-1003, "Closed", None, "https://t.me/+first"))
     )
 
 

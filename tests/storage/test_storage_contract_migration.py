@@ -36,7 +36,7 @@ async def test_everything_of_a_group_follows_to_its_new_id(storage: Storage) -> 
     held = await storage.advance_restriction(
         await want(storage, wanted(OLD, 6)), RestrictionState.HELD
     )
-    await storage.pardon(OLD, 7)
+    await storage.pardon(OLD, 7, given_at=10.0)
     await storage.warn(OLD, 5, 1000, now=10.0)
     await storage.save_sightings([Sighting(OLD, 5, 10.0)])
 
@@ -66,7 +66,7 @@ async def test_other_groups_stay_where_they_are(storage: Storage) -> None:
     await storage.protect(OWNER, GROUP, [NEWS])
     await storage.save_protection_request(ProtectionRequest(-300, OWNER, ()))
     restriction = await want(storage, wanted(-300, 5))
-    await storage.pardon(-300, 6)
+    await storage.pardon(-300, 6, given_at=10.0)
     await storage.warn(-300, 5, 1, now=10.0)
     await storage.save_sightings([Sighting(-300, 5, 10.0)])
     notice = await storage.save_notice(live(-300, 5))
@@ -111,9 +111,9 @@ async def test_where_both_are_known_the_new_ones_rows_stand_and_get_what_they_la
     own = await want(storage, wanted(NEW, 5, name="Own"))
     await want(storage, wanted(OLD, 5, name="Earlier"))
     lacking = await want(storage, wanted(OLD, 6))
-    await storage.pardon(OLD, 8)
-    await storage.pardon(NEW, 8)
-    await storage.pardon(OLD, 9)
+    await storage.pardon(OLD, 8, given_at=10.0)
+    await storage.pardon(NEW, 8, given_at=10.0)
+    await storage.pardon(OLD, 9, given_at=10.0)
     await storage.warn(OLD, 5, 10, now=10.0)
     await storage.warn(OLD, 5, 11, now=20.0)
     await storage.warn(NEW, 5, 1, now=30.0)
@@ -144,8 +144,8 @@ async def test_where_both_are_known_the_new_ones_rows_stand_and_get_what_they_la
 
 async def test_nobody_comes_to_be_held_and_pardoned_at_once(storage: Storage) -> None:
     await want(storage, wanted(OLD, 5))
-    await storage.pardon(NEW, 5)
-    await storage.pardon(OLD, 6)
+    await storage.pardon(NEW, 5, given_at=10.0)
+    await storage.pardon(OLD, 6, given_at=10.0)
     own = await want(storage, wanted(NEW, 6))
 
     await storage.migrate_group(OLD, NEW)

@@ -135,6 +135,33 @@ async def test_who_was_told_stays_told_when_the_notice_goes(storage: Storage) ->
     assert await untold(storage) == []
 
 
+async def test_a_live_notice_that_goes_has_told_who_is_held_since_it_was_written(
+    storage: Storage,
+) -> None:
+    stored = await storage.save_notice(live(-100, 5))
+    assert stored is not None
+    await want(storage, wanted(user_id=5))
+    await want(storage, wanted(user_id=6))
+    assert await untold(storage) == [5, 6]
+
+    late = msgspec.structs.replace(stored, version=stored.version - 1)
+    assert await storage.drop_notice(late) is False
+    assert await untold(storage) == [5, 6]
+    assert await storage.drop_notice(stored) is True
+
+    assert await untold(storage) == [6]
+
+
+async def test_a_notice_that_goes_unsent_has_told_nobody(storage: Storage) -> None:
+    await want(storage, wanted(user_id=5))
+    sending = await storage.save_notice(unsent())
+    assert sending is not None
+
+    await storage.drop_notice(sending)
+
+    assert await untold(storage) == [5]
+
+
 async def test_a_notice_tells_nobody_of_another_group(storage: Storage) -> None:
     await want(storage, wanted(-200, 5))
 

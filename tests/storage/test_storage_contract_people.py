@@ -1,5 +1,8 @@
 """What every storage must do with people: held, freed, warned, seen, waiting."""
 
+import time
+from functools import partial
+
 import msgspec
 import pytest
 import trio
@@ -24,7 +27,23 @@ async def test_a_restriction_is_new_once_and_then_the_first_one_stands(storage: 
     assert is_new
     assert second == (restriction, False)
     assert await storage.restriction(-100, 5) == restriction
-    assert restriction == msgspec.structs.replace(wanted(), version=restriction.version)
+    assert restriction == msgspec.structs.replace(
+        wanted(), version=restriction.version, since=restriction.since
+    )
+
+
+async def test_a_restriction_tells_since_when_it_is_written_however_it_changes(
+    storage: Storage,
+) -> None:
+    began = time.time()
+    current = await want(storage, wanted(since=1.0))
+    assert began <= current.since <= time.time()
+
+    held = await storage.advance_restriction(current, RestrictionState.HELD)
+
+    assert held is not None
+    assert held.since == current.since
+    assert await storage.restriction(-100, 5) == held
 
 
 @pytest.mark.parametrize(
@@ -63,6 +82,16 @@ async def test_restrictions_are_found_by_group_by_person_and_all_together(
     assert await storage.restriction(-300, 5) is None
     assert await storage.restrictions_in(-300) == []
     assert await storage.restrictions_of(9) == []
+
+
+async def test_groups_with_records_are_named_once_each(storage: Storage) -> None:
+    assert await storage.restricted_groups() == []
+    for group_id, user_id in [(-100, 5), (-200, 5), (-100, 6)]:
+        await want(storage, wanted(group_id, user_id))
+
+    assert await storage.restricted_groups() == [-200, -100]
+    await storage.pardon(-200, 5, given_at=10.0)
+    assert await storage.restricted_groups() == [-100]
 
 
 async def test_a_restriction_advances_for_whoever_knows_its_version(storage: Storage) -> None:
@@ -137,8 +166,8 @@ async def test_a_pardon_ends_the_record_and_keeps_the_person_out_of_the_records(
 ) -> None:
     held = await want(storage, wanted(user_id=5))
 
-    await storage.pardon(-100, 5)
-    await storage.pardon(-100, 5)
+    await storage.pardon(-100, 5, given_at=10.0)
+    await storage.pardon(-100, 5, given_at=10.0)
 
     assert await storage.is_pardoned(-100, 5)
     assert await storage.restriction(-100, 5) is None
@@ -150,7 +179,7 @@ async def test_a_pardon_ends_the_record_and_keeps_the_person_out_of_the_records(
 async def test_a_pardon_is_of_one_person_in_one_group(storage: Storage) -> None:
     other = await want(storage, wanted(-200, 5))
 
-    await storage.pardon(-100, 5)
+    await storage.pardon(-100, 5, given_at=10.0)
 
     assert not await storage.is_pardoned(-100, 6)
     assert not await storage.is_pardoned(-200, 5)
@@ -160,11 +189,11 @@ async def test_a_pardon_is_of_one_person_in_one_group(storage: Storage) -> None:
 
 async def test_pardons_end_in_the_groups_named_alone(storage: Storage) -> None:
     for group_id in (-100, -200, -300):
-        await storage.pardon(group_id, 5)
-        await storage.pardon(group_id, 6)
+        await storage.pardon(group_id, 5, given_at=10.0)
+        await storage.pardon(group_id, 6, given_at=10.0)
 
-    await storage.end_pardons(5, [-100, -200, -999])
-    await storage.end_pardons(6, [])
+    await storage.end_pardons(5, [-100, -200, -999], before=11.0)
+    await storage.end_pardons(6, [], before=11.0)
 
     assert [await storage.is_pardoned(group_id, 5) for group_id in (-100, -200, -300)] == [
         False,
@@ -175,12 +204,37 @@ async def test_pardons_end_in_the_groups_named_alone(storage: Storage) -> None:
     assert await storage.want_restriction(wanted(-100, 5)) is not None
 
 
+async def test_those_pardons_end_that_were_given_before(storage: Storage) -> None:
+    for user_id, given_at in [(5, 9.0), (6, 10.0), (7, 11.0)]:
+        await storage.pardon(-100, user_id, given_at=given_at)
+        await storage.end_pardons(user_id, [-100], before=10.0)
+
+    assert [await storage.is_pardoned(-100, user_id) for user_id in (5, 6, 7)] == [
+        False,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("times", [(10.0, 20.0), (20.0, 10.0)])
+async def test_of_two_pardons_the_one_given_later_stands(
+    storage: Storage, times: tuple[float, float]
+) -> None:
+    for given_at in times:
+        await storage.pardon(-100, 5, given_at=given_at)
+
+    await storage.end_pardons(5, [-100], before=20.0)
+    assert await storage.is_pardoned(-100, 5)
+    await storage.end_pardons(5, [-100], before=21.0)
+    assert not await storage.is_pardoned(-100, 5)
+
+
 async def test_a_late_change_does_not_hit_a_record_made_after_a_pardon_has_ended(
     storage: Storage,
 ) -> None:
     old = await want(storage, wanted(user_id=5))
-    await storage.pardon(-100, 5)
-    await storage.end_pardons(5, [-100])
+    await storage.pardon(-100, 5, given_at=10.0)
+    await storage.end_pardons(5, [-100], before=11.0)
     new = await want(storage, wanted(user_id=5))
 
     assert await storage.advance_restriction(old, RestrictionState.HELD) is None
@@ -193,7 +247,8 @@ async def test_whoever_wants_while_another_pardons_leaves_nobody_both_held_and_p
 ) -> None:
     async with trio.open_nursery() as nursery:
         for user_id in range(40):
-            first, second = storage.pardon, storage.want_restriction
+            first = partial(storage.pardon, given_at=10.0)
+            second = storage.want_restriction
             if user_id % 2:
                 nursery.start_soon(first, -100, user_id)
                 nursery.start_soon(second, wanted(user_id=user_id))
@@ -328,3 +383,19 @@ async def test_a_join_request_stands_until_it_is_dropped(storage: Storage) -> No
     await storage.drop_join_request(-1001, 5)
     assert not await storage.has_join_request(-1001, 5)
     assert await storage.has_join_request(-1001, 6)
+
+
+async def test_join_requests_that_are_older_are_forgotten(storage: Storage) -> None:
+    await storage.save_join_request(-1001, 5)
+    await storage.save_join_request(-1001, 6)
+    between = time.time()
+    await storage.save_join_request(-1001, 5)  # asked for anew
+    await storage.save_join_request(-1001, 7)
+
+    await storage.forget_join_requests(before=between)
+
+    assert [await storage.has_join_request(-1001, user_id) for user_id in (5, 6, 7)] == [
+        True,
+        False,
+        True,
+    ]

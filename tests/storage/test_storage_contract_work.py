@@ -4,6 +4,7 @@ import time
 from functools import partial
 
 import msgspec
+import pytest
 import trio
 
 from gmbot.storage.protocol import Storage
@@ -142,10 +143,18 @@ async def test_effects_claimed_before_are_forgotten_and_later_ones_are_not(
     began = time.time()
     await storage.claim_effect("reply:-100:1")
 
-    await storage.forget_effects(before=began - 60)
+    await storage.forget_effects("reply:", before=began - 60)
     assert not await storage.claim_effect("reply:-100:1")
-    await storage.forget_effects(before=time.time() + 60)
+    await storage.forget_effects("reply:", before=time.time() + 60)
     assert await storage.claim_effect("reply:-100:1")
+
+
+@pytest.mark.parametrize("key", ["rights lost:-100", "replying", "REPLY:-100:1", "a reply:1"])
+async def test_effects_whose_keys_begin_otherwise_are_kept(storage: Storage, key: str) -> None:
+    await storage.claim_effect(key)
+    await storage.forget_effects("reply:", before=time.time() + 60)
+
+    assert not await storage.claim_effect(key)
 
 
 # Long work.

@@ -40,7 +40,7 @@ class Player:
         self.now = 0.0
         self.restrictions: dict[tuple[int, int], Restriction] = {}
         self.seen_restrictions: list[Restriction] = []  # some of them out of date
-        self.pardons: set[tuple[int, int]] = set()
+        self.pardons: dict[tuple[int, int], float] = {}
         self.notices: dict[int, Notice] = {}
         self.seen_notices: list[Notice] = []
         self.updates: dict[int, tuple[PendingUpdate, str, float]] = {}
@@ -84,15 +84,19 @@ class Player:
 
     async def pardon(self) -> None:
         key = (self.chance.randint(1, 2), self.chance.randint(1, 2))
-        await self.storage.pardon(*key)
+        given_at = self.now - self.chance.choice([0, 3])
+        await self.storage.pardon(*key, given_at=given_at)
         self.restrictions.pop(key, None)
-        self.pardons.add(key)
+        self.pardons[key] = max(given_at, self.pardons.get(key, given_at))
 
     async def end_pardons(self) -> None:
         user_id = self.chance.randint(1, 2)
         group_ids = self.chance.sample([1, 2], self.chance.randint(0, 2))
-        await self.storage.end_pardons(user_id, group_ids)
-        self.pardons -= {(group_id, user_id) for group_id in group_ids}
+        before = self.now - self.chance.choice([-1, 0, 2])
+        await self.storage.end_pardons(user_id, group_ids, before=before)
+        for group_id in group_ids:
+            if self.pardons.get((group_id, user_id), before) < before:
+                del self.pardons[group_id, user_id]
 
     async def save_new_notice(self) -> None:
         notice = Notice(

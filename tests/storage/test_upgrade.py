@@ -38,8 +38,8 @@ INSERT INTO notices VALUES (-100, 11, '[[5,"Ann"],[6,"Bob"]]', 'live', 43, 60.5,
 INSERT INTO pending_updates VALUES (1, X'7B7D', 2, 10.0, 'a', 20.0, 1.0);
 """
 
-ANN = Restriction(-100, 5, "Ann", RestrictionState.HELD, 41, None, None)
-BOB = Restriction(-100, 6, "Bob", RestrictionState.WANTED, 42, {"can_send_polls": True}, 99)
+ANN = Restriction(-100, 5, "Ann", RestrictionState.HELD, 41, None, None, 1.0)
+BOB = Restriction(-100, 6, "Bob", RestrictionState.WANTED, 42, {"can_send_polls": True}, 99, 1.0)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ async def test_an_upgraded_database_has_the_shape_of_a_new_one(path: Path) -> No
 async def test_an_upgraded_database_works_as_a_new_one(path: Path) -> None:
     async with open_sqlite(str(path)) as storage:
         assert await storage.set_channel_hidden(-1001, hidden=True)
-        await storage.pardon(-100, 5)
+        await storage.pardon(-100, 5, given_at=1.0)
         assert await storage.warn(-100, 6, 1, now=1.0) == 1
         await storage.add_job("recheck", "-100", {}, now=1.0)
         await storage.migrate_group(-100, -200)

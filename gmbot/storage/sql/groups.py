@@ -24,7 +24,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (channel_id) DO UPDATE SET
     title = excluded.title, username = excluded.username,
     invite_link = COALESCE(excluded.invite_link, enforced_channels.invite_link),
-    hidden = excluded.hidden, updated_at = excluded.updated_at
+    updated_at = excluded.updated_at
 """
 
 LINK = """
@@ -38,12 +38,18 @@ ENABLE_GROUP = "UPDATE protected_groups SET enabled = ?, updated_at = ? WHERE gr
 
 SET_PARAMS = "UPDATE protected_groups SET params = ?, updated_at = ? WHERE group_id = ?"
 
+CHANNEL = """
+SELECT channel_id, title, username, invite_link, hidden FROM enforced_channels WHERE channel_id = ?
+"""
+
 HIDE_CHANNEL = """
 UPDATE enforced_channels SET hidden = ?, updated_at = ? WHERE channel_id = ? AND hidden <> ?
 """
 
 RENAME_CHANNEL = """
-UPDATE enforced_channels SET title = ?, username = ?, updated_at = ? WHERE channel_id = ?
+UPDATE enforced_channels
+SET title = ?, username = ?, invite_link = COALESCE(invite_link, ?), updated_at = ?
+WHERE channel_id = ?
 """
 
 PROTECTED_GROUPS = """
@@ -53,6 +59,13 @@ FROM protected_groups g
 JOIN group_channel_links l ON l.group_id = g.group_id
 JOIN enforced_channels c ON c.channel_id = l.channel_id
 WHERE g.enabled = TRUE ORDER BY g.group_id, l.id
+"""
+
+SUSPENDED_GROUPS = """
+SELECT group_id FROM protected_groups g
+WHERE enabled = FALSE AND updated_at >= ?
+    AND EXISTS (SELECT 1 FROM group_channel_links l WHERE l.group_id = g.group_id)
+ORDER BY group_id
 """
 
 PROTECTED_GROUP = """

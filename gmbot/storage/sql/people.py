@@ -8,13 +8,15 @@ ON CONFLICT (group_id, user_id) DO NOTHING
 """
 
 RESTRICTIONS = """
-SELECT group_id, user_id, name, state, version, CAST(before AS TEXT), until_date
+SELECT group_id, user_id, name, state, version, CAST(before AS TEXT), until_date, created_at
 FROM restrictions
 """
 RESTRICTION = RESTRICTIONS + "WHERE group_id = ? AND user_id = ?"
 RESTRICTIONS_IN = RESTRICTIONS + "WHERE group_id = ? ORDER BY user_id"
 RESTRICTIONS_OF = RESTRICTIONS + "WHERE user_id = ? ORDER BY group_id"
 UNTOLD_RESTRICTIONS = RESTRICTIONS + "WHERE told = FALSE ORDER BY group_id, created_at, user_id"
+
+RESTRICTED_GROUPS = "SELECT DISTINCT group_id FROM restrictions ORDER BY group_id"
 
 ADVANCE_RESTRICTION = """
 UPDATE restrictions SET state = ?, version = version + 1, updated_at = ?
@@ -27,12 +29,13 @@ FORGET_RESTRICTION = "DELETE FROM restrictions WHERE group_id = ? AND user_id = 
 
 PARDON = """
 INSERT INTO pardons (group_id, user_id, created_at) VALUES (?, ?, ?)
-ON CONFLICT (group_id, user_id) DO NOTHING
+ON CONFLICT (group_id, user_id) DO UPDATE SET created_at = excluded.created_at
+WHERE excluded.created_at > pardons.created_at
 """
 
 IS_PARDONED = "SELECT 1 FROM pardons WHERE group_id = ? AND user_id = ?"
 
-END_PARDON = "DELETE FROM pardons WHERE group_id = ? AND user_id = ?"
+END_PARDON = "DELETE FROM pardons WHERE group_id = ? AND user_id = ? AND created_at < ?"
 
 # 5 s: one burst or album. Both ways, so that a clock that was set back stops no counting.
 WARN = """
@@ -62,12 +65,14 @@ FORGET_SIGHTINGS = "DELETE FROM sightings WHERE seen_at < ?"
 
 SAVE_JOIN_REQUEST = """
 INSERT INTO join_requests (channel_id, user_id, created_at) VALUES (?, ?, ?)
-ON CONFLICT (channel_id, user_id) DO NOTHING
+ON CONFLICT (channel_id, user_id) DO UPDATE SET created_at = excluded.created_at
 """
 
 HAS_JOIN_REQUEST = "SELECT 1 FROM join_requests WHERE channel_id = ? AND user_id = ?"
 
 DROP_JOIN_REQUEST = "DELETE FROM join_requests WHERE channel_id = ? AND user_id = ?"
+
+FORGET_JOIN_REQUESTS = "DELETE FROM join_requests WHERE created_at < ?"
 
 ADD_NOTICE = """
 INSERT INTO notices (message_id, people, state, version, expires_at, updated_at, group_id)

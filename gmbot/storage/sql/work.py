@@ -6,7 +6,7 @@ INSERT INTO effects (key, claimed_at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING
 
 RELEASE_EFFECT = "DELETE FROM effects WHERE key = ?"
 
-FORGET_EFFECTS = "DELETE FROM effects WHERE claimed_at < ?"
+FORGET_EFFECTS = "DELETE FROM effects WHERE claimed_at < ? AND SUBSTR(key, 1, ?) = ?"
 
 # One that is there keeps its claim: whoever is at work on it learns of this when it ends.
 ADD_JOB = """

@@ -30,9 +30,7 @@ ENGLISH = Catalogue(
         Answer.RELEASED: "Thank you, you can write now.",
         Answer.NOT_HELD: "You are not muted by this bot. There is nothing to do for you.",
         Answer.FREE: "You are free here.",
-        Answer.HELD_BY_OTHERS: (
-            "You are in, but an admin of this group has restricted you. Please ask them."
-        ),
+        Answer.HELD_BY_OTHERS: "An admin of this group has restricted you. Please ask them.",
         Answer.CANNOT_RELEASE: (
             "You are in, but I may not lift your mute here. Please ask an admin of this group."
         ),

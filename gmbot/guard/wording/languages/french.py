@@ -30,10 +30,7 @@ FRENCH = Catalogue(
         Answer.RELEASED: "Merci, vous pouvez écrire maintenant.",
         Answer.NOT_HELD: "Ce bot ne vous a pas rendu muet. Il n'y a rien à faire.",
         Answer.FREE: "Vous pouvez écrire librement ici.",
-        Answer.HELD_BY_OTHERS: (
-            "Les canaux sont bien rejoints, mais un admin de ce groupe vous a restreint. "
-            "Adressez-vous aux admins."
-        ),
+        Answer.HELD_BY_OTHERS: "Un admin de ce groupe vous a restreint. Adressez-vous aux admins.",
         Answer.CANNOT_RELEASE: (
             "Les canaux sont bien rejoints, mais je n'ai pas le droit de vous rendre la parole. "
             "Adressez-vous aux admins."

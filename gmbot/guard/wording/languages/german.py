@@ -31,8 +31,7 @@ GERMAN = Catalogue(
         Answer.NOT_HELD: "Dieser Bot hat dich nicht stummgeschaltet. Es gibt nichts zu tun.",
         Answer.FREE: "Du kannst hier frei schreiben.",
         Answer.HELD_BY_OTHERS: (
-            "Du bist beigetreten, aber ein Admin dieser Gruppe hat dich eingeschränkt. "
-            "Bitte frag dort nach."
+            "Ein Admin dieser Gruppe hat dich eingeschränkt. Bitte frag dort nach."
         ),
         Answer.CANNOT_RELEASE: (
             "Du bist beigetreten, aber ich darf dich hier nicht freischalten. "

@@ -31,7 +31,7 @@ ITALIAN = Catalogue(
         Answer.NOT_HELD: "Questo bot non ti ha silenziato. Non c'è niente da fare.",
         Answer.FREE: "Qui puoi scrivere liberamente.",
         Answer.HELD_BY_OTHERS: (
-            "L'iscrizione c'è, ma un amministratore di questo gruppo ha limitato il tuo account. "
+            "Un amministratore di questo gruppo ha limitato il tuo account. "
             "Chiedi agli amministratori."
         ),
         Answer.CANNOT_RELEASE: (

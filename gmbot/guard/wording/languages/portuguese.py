@@ -31,8 +31,7 @@ PORTUGUESE = Catalogue(
         Answer.NOT_HELD: "Este bot não silenciou você. Não há nada a fazer.",
         Answer.FREE: "Você pode escrever aqui livremente.",
         Answer.HELD_BY_OTHERS: (
-            "Você já entrou, mas um administrador deste grupo restringiu você. "
-            "Fale com os administradores."
+            "Um administrador deste grupo restringiu você. Fale com os administradores."
         ),
         Answer.CANNOT_RELEASE: (
             "Você já entrou, mas não tenho permissão para liberar você aqui. "

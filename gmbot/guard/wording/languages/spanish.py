@@ -31,8 +31,7 @@ SPANISH = Catalogue(
         Answer.NOT_HELD: "Este bot no te ha silenciado. No hay nada que hacer.",
         Answer.FREE: "Aquí puedes escribir con libertad.",
         Answer.HELD_BY_OTHERS: (
-            "Ya estás dentro, pero la administración de este grupo te ha restringido. "
-            "Consulta con ella."
+            "La administración de este grupo te ha restringido. Consulta con ella."
         ),
         Answer.CANNOT_RELEASE: (
             "Ya estás dentro, pero no tengo permiso para quitarte el silencio aquí. "
