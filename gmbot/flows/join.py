@@ -55,7 +55,7 @@ async def joined(guard: Guard, change: ChatMemberUpdated) -> None:
     if verification.outcome is Membership.UNKNOWN:
         raise MembershipUnknown(policy.group_id, person.id, verification.unknown)
     if verification.outcome is Membership.MISSING:
-        await hold(guard, policy, person, member=member, is_new=True)
+        await hold(guard, policy, person, member=member, is_new=True, missing=verification.missing)
     else:
         await _let_go(guard, policy, person.id, verification)
 

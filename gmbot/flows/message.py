@@ -59,7 +59,9 @@ async def guard_message(guard: Guard, message: Message) -> bool:
         return True
     if verification.outcome is Membership.UNKNOWN:
         raise MembershipUnknown(group_id, person.id, verification.unknown)
-    held = await hold(guard, policy, person, message_id=message.message_id)
+    held = await hold(
+        guard, policy, person, message_id=message.message_id, missing=verification.missing
+    )
     return held.may_write
 
 

@@ -61,11 +61,13 @@ async def hold(
     member: ChatMember | None = None,
     message_id: int | None = None,
     is_new: bool = False,
+    missing: frozenset[int] = frozenset(),
 ) -> Held:
     """Mute a person who is surely missing in a channel, delete their message, and give notice.
 
     `member` is their standing in the group where an update told it; else it is asked for. Whoever
-    `is_new` is welcomed. Raises ApiErrors and StorageErrors, perhaps in a group.
+    `is_new` is welcomed; the notice asks for the channels that are `missing`, as far as they are
+    known. Raises ApiErrors and StorageErrors, perhaps in a group.
     """
     enforcement, group_id = guard.enforcement, policy.group_id
     async with enforcement.alone(group_id, person.id):
@@ -80,7 +82,7 @@ async def hold(
             await enforcement.mend(group_id, person.id, is_exempt=spared is Held.EXEMPT)
             return spared
         if await _is_warned(guard, policy, person, message_id):
-            guard.board.add(group_id, person.id, person.first_name, is_new=is_new)
+            guard.board.add(group_id, person.id, person.first_name, is_new=is_new, missing=missing)
             return Held.WARNED
 
         restriction = await enforcement.record(
@@ -94,7 +96,7 @@ async def hold(
             is_muted = await enforcement.silence(restriction, message_id)
         if not is_muted:
             return Held.REFUSED
-        guard.board.add(group_id, person.id, person.first_name, is_new=is_new)
+        guard.board.add(group_id, person.id, person.first_name, is_new=is_new, missing=missing)
         return Held.MUTED
 
 
@@ -126,7 +128,9 @@ async def settle(
             return Settled.UNKNOWN
         if verification.outcome is Membership.MISSING:
             if restriction.state is not RestrictionState.HELD:
-                await hold(guard, policy, User(user_id, restriction.name))
+                person = User(user_id, restriction.name)
+                await hold(guard, policy, person, missing=verification.missing)
+            guard.board.lacks(group_id, user_id, verification.missing)
             return Settled.KEPT
     return await _release(guard, group_id, user_id)
 

@@ -10,6 +10,7 @@ from time import time
 
 import structlog
 import trio
+from msgspec import structs
 from structlog.contextvars import clear_contextvars
 
 from gmbot.api.client import BotApi
@@ -68,8 +69,18 @@ class Board:
             if held.state is RestrictionState.HELD:
                 self.add(held.group_id, held.user_id, held.name)
 
-    def add(self, group_id: int, user_id: int, name: str, *, is_new: bool = False) -> None:
+    def add(
+        self,
+        group_id: int,
+        user_id: int,
+        name: str,
+        *,
+        is_new: bool = False,
+        missing: Iterable[int] = (),
+    ) -> None:
         """Name somebody in the group's notice, soon; whoever `is_new` has just joined.
+
+        They lack the channels that are `missing`; all of the group's where that is not known.
 
         A `user_id` below 0 is a chat in whose name somebody wrote. A group that is not guarded gets
         no notice.
@@ -83,7 +94,9 @@ class Board:
             self._start(notice)
         elif notice.is_over(self._now()):
             notice.retire()  # its message is far up by now: who comes gets a new one
-        notice.people.setdefault(user_id, Named(user_id, name, is_new))
+        named = notice.people.get(user_id)
+        welcome = is_new if named is None else named.is_new
+        notice.people[user_id] = Named(user_id, name, welcome, _part(policy, missing))
         notice.stand(policy, self._now())
         notice.changed.set()
 
@@ -91,6 +104,14 @@ class Board:
         """Name somebody no more."""
         notice = self._notices.get(group_id)
         if notice is not None and notice.people.pop(user_id, None) is not None:
+            notice.changed.set()
+
+    def lacks(self, group_id: int, user_id: int, missing: Iterable[int]) -> None:
+        """Note which channels somebody who is named lacks now."""
+        notice, policy = self._notices.get(group_id), self._policies.get(group_id)
+        named = None if notice is None else notice.people.get(user_id)
+        if notice is not None and named is not None and policy is not None:
+            notice.people[user_id] = structs.replace(named, missing=_part(policy, missing))
             notice.changed.set()
 
     def names(self, group_id: int, user_id: int) -> bool:
@@ -126,7 +147,9 @@ class Board:
         if notice is not None:
             notice.life.cancel()
             for named in notice.people.values():
-                self.add(new_id, named.user_id, named.name, is_new=named.is_new)
+                self.add(
+                    new_id, named.user_id, named.name, is_new=named.is_new, missing=named.missing
+                )
 
     async def is_stray(self, group_id: int, message_id: int) -> bool:
         """Whether a message of ours with buttons is surely not the group's live notice."""
@@ -318,6 +341,12 @@ class _Notice:
         with trio.move_on_after(at_most):
             while self.people and not self.is_retired:
                 await self.wait_changed()
+
+
+def _part(policy: Policy, missing: Iterable[int]) -> tuple[int, ...]:
+    """Return which channels somebody lacks; none where they lack all that the group wants."""
+    lacked = frozenset(missing) & policy.channel_ids
+    return () if lacked == policy.channel_ids else tuple(sorted(lacked))
 
 
 def _say_refused(notice: _Notice, error: Refusal) -> None:

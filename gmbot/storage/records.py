@@ -95,12 +95,14 @@ class NoticeState(StrEnum):
 class Named(msgspec.Struct, frozen=True, array_like=True):
     """Somebody in a notice: a person, or (`user_id` below 0) a chat in whose name somebody wrote.
 
-    `is_new`: they have just joined, and are welcomed.
+    `is_new`: they have just joined, and are welcomed. `missing` are the ids of the channels that
+    they lack; none where these are all of the group's, or not known.
     """
 
     user_id: int
     name: str
     is_new: bool = False
+    missing: tuple[int, ...] = ()
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from gmbot.sandbox.errors import TelegramError
 from gmbot.sandbox.faults import Fault
 from gmbot.sandbox.members import EVERYTHING, MEMBER, PERMISSIONS
 from gmbot.storage.records import RestrictionState
-from tests.guard.town import Town, last_update, pressed, settle
+from tests.guard.town import JOINED, Town, last_update, pressed, settle
 
 TWO_CHANNELS = pytest.mark.parametrize("town_options", [{"channels": 2}], ids=["two channels"])
 
@@ -353,7 +353,38 @@ async def test_who_lacks_one_of_two_channels_is_a_stranger(
     await settle()
 
     assert message.deleted
-    assert "News 0 and News 1" in town.notice.text
+    assert "please join News 1." in town.notice.text
+    assert [button["text"] for button in town.notice.buttons()] == ["Join News 1", JOINED]
+
+
+@TWO_CHANNELS
+async def test_a_notice_asks_for_each_channel_that_any_of_those_named_lacks(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.sue.join(town.channels[0])
+    town.tim.join(town.channels[1])
+    town.sue.write(town.group, "Hello")
+    town.tim.write(town.group, "Hello")
+    await trio.sleep(10)
+    assert "please join News 0 and News 1." in town.notice.text
+
+    town.tim.join(town.channels[0])
+    await trio.sleep(10)
+    assert town.notice.text.startswith("Sue, to write here please join News 1.")
+
+
+@TWO_CHANNELS
+async def test_who_joins_one_of_two_channels_is_asked_for_the_other(
+    autojump_clock: MockClock, town: Town
+) -> None:
+    town.sue.write(town.group, "Hello")
+    await trio.sleep(10)
+    assert "please join News 0 and News 1." in town.notice.text
+
+    town.sue.join(town.channels[0])
+    await trio.sleep(10)
+    assert "please join News 1." in town.notice.text
+    assert town.is_muted(town.sue)
 
 
 @TWO_CHANNELS

@@ -28,7 +28,7 @@ def notice(
     words = catalogue_of(params.language)
     persons = [named for named in people if named.user_id >= 0]
     chats = [named for named in people if named.user_id < 0]
-    asked = [channel for channel in channels if not channel.hidden]
+    asked = _asked(persons, [channel for channel in channels if not channel.hidden])
     to_chats = [_to_chats(chats, words)] if chats else []
     if not persons:
         return to_chats[0], NONE
@@ -36,6 +36,14 @@ def notice(
     if length(text) > LONGEST_MESSAGE:  # only where a group's own words repeat the names
         text = "\n\n".join([_to_persons(persons, asked, words, None), *to_chats])
     return text, join_and_verify(asked, words)
+
+
+def _asked(persons: Sequence[Named], channels: Sequence[Channel]) -> Sequence[Channel]:
+    """Return the channels that any of these people lacks: all, where it is not known of one."""
+    if not all(person.missing for person in persons):
+        return channels
+    lacked = {channel_id for person in persons for channel_id in person.missing}
+    return [channel for channel in channels if channel.channel_id in lacked] or channels
 
 
 def _to_persons(
