@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import settings
 
 from gmbot.sandbox.telegram import Telegram
+
+# The whole suite is to take less than 5 minutes on 2 cores; a bound of its own stands where a test
+# wants more, or fewer, examples.
+settings.register_profile("gmbot", max_examples=50)
+settings.load_profile("gmbot")
 
 
 @pytest.fixture
