@@ -309,11 +309,12 @@ class Told:
 
 
 def tell(story: Story, *fates: Fate, down: float = 0.0, soon: float = SOON) -> Told:
-    told = Told(fates)
+    told, stages = Told(fates), list[Stage]()
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             stage = Stage(nursery, fates, down=down, soon=soon)
+            stages.append(stage)
             await story(stage)
             told.found = await stage.finish()
             await judge(stage, told)
@@ -322,6 +323,7 @@ def tell(story: Story, *fates: Fate, down: float = 0.0, soon: float = SOON) -> T
     trio._core._run._r.seed(1)  # the same order of tasks, so that the same points are passed
     with capture_logs() as lines:
         trio.run(main, clock=MockClock(autojump_threshold=0))
+    stages[0].storage.db.close()  # not whenever the garbage collector comes by
     told.faults += [f"logged: {line}" for line in lines if line["log_level"] == "error"]
     return told
 

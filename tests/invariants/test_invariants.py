@@ -72,6 +72,7 @@ class Invariants(RuleBasedStateMachine):
             self.rest()
         finally:
             self.guest.close()
+            self.place.storage.db.close()
 
     def _do(self, deed: partial[None]) -> None:
         """Do something within the world's time, and let the bot act on it."""
