@@ -190,4 +190,4 @@ async def _renew(guard: Guard, restriction: Restriction, theirs: ChatMember) -> 
         restriction.group_id, theirs.user, theirs, now=guard.now()
     )
     if renewed is not None:
-        await guard.enforcement.mute(renewed)
+        await guard.enforcement.mute(renewed, now=guard.now())

@@ -36,6 +36,7 @@ STORE_AGAIN = 1.0
 # Seconds. What waits behind another update comes due this much later, and one that comes due is
 # not put off again where two clocks differ by less than the slack.
 SPACING = 0.001
+HELD_UP = 10_000  # people remembered before those whose time has come are forgotten
 SLACK = 0.1
 
 log = structlog.get_logger()
@@ -158,12 +159,8 @@ class Dispatch:
                     await before.ended.wait()
                 verdict = self._behind(work, flow) or await self._try(work, flow)
                 nursery.cancel_scope.cancel()
-            if (
-                verdict is not None
-                and verdict.failure is Failure.AWAY
-                and verdict.delay is not None
-            ):
-                self._held_up[flow.person] = trio.current_time() + verdict.delay
+            if verdict is not None and verdict.failure is Failure.AWAY:
+                self._hold_up(flow.person, verdict.delay or 0.0)
             await self._settle(work, verdict)
         finally:
             work.ended.set()
@@ -171,6 +168,13 @@ class Dispatch:
                 del self._last_of[flow.person]
             del self._works[work.update_id]
             work.room.release_on_behalf_of(work)
+
+    def _hold_up(self, person: int, delay: float) -> None:
+        """Let whatever else this person does wait until then, too; forget whose time has come."""
+        now = trio.current_time()
+        if len(self._held_up) >= HELD_UP:
+            self._held_up = {one: until for one, until in self._held_up.items() if until > now}
+        self._held_up[person] = now + delay
 
     def _behind(self, work: "_Work", flow: Flow) -> Verdict | None:
         """Put an update off behind an earlier one of the same person that waits to be tried again.

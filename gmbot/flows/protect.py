@@ -17,10 +17,6 @@ import structlog
 from gmbot.api.types import Message
 from gmbot.flows.admins import (
     BASIC_GROUP,
-    DELETE,
-    INVITE,
-    RESTRICT,
-    missing_rights,
     require_admin,
     require_rights,
 )
@@ -39,19 +35,6 @@ from gmbot.guard.guard import Guard
 from gmbot.guard.policies import Policy
 from gmbot.storage.records import Group, Owner, ProtectedGroup, ProtectionRequest
 from gmbot.telemetry import events
-
-# What other commands need too, from where they look for it.
-__all__ = [
-    "DELETE",
-    "INVITE",
-    "RESTRICT",
-    "CommandRefused",
-    "Reason",
-    "missing_rights",
-    "protect",
-    "refuse",
-    "require_admin",
-]
 
 REMEMBERED = (
     "This is a basic group, and Telegram lets bots mute people in supergroups only. "

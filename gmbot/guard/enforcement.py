@@ -135,10 +135,10 @@ class Enforcement:
                     return None
             await self._storage.drop_restriction(standing)
 
-    async def mute(self, restriction: Restriction) -> bool:
+    async def mute(self, restriction: Restriction, *, now: float) -> bool:
         """Mute whom this record names; False where that is impossible: then the record goes.
 
-        Raises ApiErrors and StorageErrors.
+        `now` is in seconds since 1970. Raises ApiErrors and StorageErrors.
         """
         group_id, user_id = restriction.group_id, restriction.user_id
         if restriction.state is RestrictionState.HELD:
@@ -156,11 +156,11 @@ class Enforcement:
         held = await self._hold(restriction)
         if held is restriction and await self.held(group_id, user_id) is None:
             # A human decided while the mute was under way, and that stands.
-            await self._give_back(restriction, MUTED, now=0.0)
+            await self._give_back(restriction, MUTED, now=now)
             return False
         return True
 
-    async def silence(self, restriction: Restriction, message_id: int) -> bool:
+    async def silence(self, restriction: Restriction, message_id: int, *, now: float) -> bool:
         """Mute whom this record names and delete their message, side by side.
 
         Returns whether the person is muted now. Raises ApiErrors and StorageErrors in a group.
@@ -169,7 +169,7 @@ class Enforcement:
 
         async def mute() -> None:
             nonlocal muted
-            muted = await self.mute(restriction)
+            muted = await self.mute(restriction, now=now)
 
         async with trio.open_nursery() as both:
             name = f"user {restriction.user_id} in {restriction.group_id}"

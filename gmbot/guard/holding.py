@@ -91,9 +91,9 @@ async def hold(
         if restriction is None:
             return Held.PARDONED
         if message_id is None:
-            is_muted = await enforcement.mute(restriction)
+            is_muted = await enforcement.mute(restriction, now=guard.now())
         else:
-            is_muted = await enforcement.silence(restriction, message_id)
+            is_muted = await enforcement.silence(restriction, message_id, now=guard.now())
         if not is_muted:
             return Held.REFUSED
         guard.board.add(group_id, person.id, person.first_name, is_new=is_new, missing=missing)

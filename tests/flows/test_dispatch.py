@@ -22,6 +22,7 @@ from gmbot.api.errors import (
 from gmbot.api.source import Received, read_update
 from gmbot.api.types import Update
 from gmbot.coordination.pending import PendingUpdates
+from gmbot.flows import dispatch
 from gmbot.flows.dispatch import ROOM, SLOW_ROOM, Dispatch
 from gmbot.flows.routes import Flow, Routes
 from gmbot.flows.verdict import AWAY as AWAY_FOR
@@ -581,3 +582,34 @@ async def test_a_claim_that_was_lost_and_given_again_starts_nothing_twice(
     await desk.dispatch.resume(stored)
 
     assert desk.dispatch.at_work == 1
+
+
+async def test_who_waits_for_a_dependency_keeps_the_order_of_their_story(
+    autojump_clock: MockClock, desk: Desk
+) -> None:
+    """The database came back between the two: the second one does not overtake the first."""
+    await desk.give(1, Fails(StorageUnavailable("gone")), person=7)
+    await settle()
+    await desk.give(2, at_once, person=7)
+    await desk.give(3, at_once, person=8)
+    await settle()
+    assert "2 ended" not in desk.routes.log
+    assert "3 ended" in desk.routes.log
+
+    await trio.sleep(AWAY_FOR + 2.1)
+    assert desk.routes.log.index("1 ended") < desk.routes.log.index("2 ended")
+    assert desk.stored() == {}
+
+
+async def test_who_waited_long_ago_is_forgotten(
+    autojump_clock: MockClock, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another instance did what they waited for."""
+    monkeypatch.setattr(dispatch, "HELD_UP", 2)
+    for number in range(6):
+        await desk.give(number, Fails(StorageUnavailable("gone")))
+        await settle()
+        await desk.storage.finish_update(number)
+        await trio.sleep(AWAY_FOR + 0.1)
+
+    assert len(desk.dispatch._held_up) <= 2

@@ -420,3 +420,14 @@ async def test_a_look_up_that_began_before_it_was_forgotten_is_not_taken_at_its_
 
     assert said == [Verification(frozenset({-1}), frozenset())]
     assert len(telegram.asked) == 2
+
+
+async def test_an_old_update_that_is_given_again_is_no_news(autojump_clock: MockClock) -> None:
+    found = memberships(Telegram())
+    found.note(-1, 1, is_in=False, when=(100, 7))
+    found.note(-1, 1, is_in=True, when=(100, 8))
+    found.note(-1, 1, is_in=False, when=(100, 7))
+    assert found.is_known_member((-1,), 1)
+
+    found.note(-1, 1, is_in=False, when=(101, 3))  # ids may begin anew, dates do not
+    assert not found.is_known_member((-1,), 1)
